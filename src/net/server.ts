@@ -1,0 +1,145 @@
+// Listens, accepts, frames, and hands requests up; owns every connection it accepted. Knows nothing of what a request means.
+// Facts: socket.request.max.bytes 100 MiB, connections.max.idle.ms 10 min (kafka.network.SocketServer).
+import type { Env, NetListener, Socket } from '../env/env.ts'
+import { AcceptedConnection } from './server-connection.ts'
+
+export interface ServerOptions {
+  /** Port 0 takes any free port; `Server.listeners` says which. */
+  readonly listeners: readonly ListenerAddress[]
+  /** A frame announced longer than this closes its connection. */
+  readonly maxRequestBytes: number
+  /**
+   * Called once per request when its turn has come; must lead to exactly one of `respond`, `respondNothing`, `close`, now or later. A
+   * ProtocolError thrown here closes the connection; anything else is our own fault and is not caught.
+   */
+  readonly onRequest: (request: IncomingRequest) => void
+  /** Whether this request may run together with the ones of its kind directly before it (Produce). */
+  readonly mayOverlap: (frame: Buffer) => boolean
+  /** Connections beyond this are closed on arrival. Default: no limit. */
+  readonly maxConnections?: number
+  /** A connection without traffic and without a request in flight is closed after this. Default: never. */
+  readonly idleTimeoutMs?: number
+  /** Per connection: reading stops above, resumes below half. Default 8 MiB and 256. One request may be larger. */
+  readonly maxInFlightBytes?: number
+  readonly maxInFlightRequests?: number
+}
+
+export interface ListenerAddress {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+}
+
+export interface IncomingRequest {
+  readonly connection: ServerConnection
+  /** The bytes after the length. The handler's to keep and to change. */
+  readonly frame: Buffer
+  /** The whole answer with its length prefix, by reference. A no-op when the client is gone. */
+  respond(chunks: readonly Uint8Array[]): void
+  /** The request is done and has no answer (acks=0). */
+  respondNothing(): void
+  /** Ends the connection after the answers before this request. The reason is logged. */
+  close(reason: string): void
+}
+
+export interface ServerConnection {
+  readonly id: number
+  readonly listenerName: string
+  readonly clientHost: string
+  readonly clientPort: number
+  /** What handlers keep for the life of the connection. */
+  readonly data: Map<symbol, unknown>
+  readonly closed: boolean
+  /** Calls back once when the connection is gone (at once if it is). The result takes the listener off again. */
+  onClose(listener: () => void): () => void
+}
+
+export class Server {
+  readonly listeners: readonly ListenerAddress[]
+  readonly #env: Env
+  readonly #options: ServerOptions
+  readonly #bound: NetListener[] = []
+  readonly #connections = new Set<AcceptedConnection>()
+  #lastId = 0
+  #closing: Promise<void> | undefined
+  #onEmpty: (() => void) | undefined
+
+  /**
+   * Binds every listener, or none.
+   * @throws EnvError EADDRINUSE, EACCES, EADDRNOTAVAIL
+   */
+  static async open(env: Env, options: ServerOptions): Promise<Server> {
+    const server = new Server(env, options)
+    try {
+      for (const { name, host, port } of options.listeners) {
+        server.#bound.push(await env.net.listen({ host, port, onConnection: socket => server.#accept(name, socket) }))
+      }
+    } catch (error) {
+      await server.close({ graceMs: 0 })
+      throw error
+    }
+    const addresses = server.#bound.map(({ host, port }, i) => ({ name: options.listeners[i]!.name, host, port }))
+    ;(server as { listeners: readonly ListenerAddress[] }).listeners = addresses
+    for (const { name, host, port } of addresses) env.logger.log('info', 'started listening', { listener: name, host, port })
+    return server
+  }
+
+  private constructor(env: Env, options: ServerOptions) {
+    this.#env = env
+    this.#options = options
+    this.listeners = []
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  /** Stops accepting, answers what was accepted within `graceMs`, closes what is left. Idempotent. */
+  close(options: { readonly graceMs: number }): Promise<void> {
+    this.#closing ??= this.#close(options.graceMs)
+    return this.#closing
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const unbound = this.#bound.map(listener => listener.close())
+    for (const connection of this.#connections) connection.drain('server closed')
+    if (this.#connections.size > 0) {
+      const timer = this.#env.clock.setTimer(graceMs, () => this.#destroyAll())
+      await new Promise<void>(resolve => (this.#onEmpty = resolve))
+      timer.cancel()
+    }
+    await Promise.all(unbound)
+  }
+
+  #destroyAll(): void {
+    for (const connection of this.#connections) connection.destroy('server closed before the request was answered')
+  }
+
+  #accept(listenerName: string, socket: Socket): void {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) {
+      socket.handle({ data: () => undefined, close: () => undefined })
+      socket.destroy()
+      this.#env.logger.log('debug', 'refused connection', {
+        listener: listenerName,
+        client: `${socket.remoteHost}:${socket.remotePort}`,
+        reason: refusal,
+      })
+      return
+    }
+    const connection = new AcceptedConnection(this.#env, socket, this.#options, { id: ++this.#lastId, listenerName })
+    this.#connections.add(connection)
+    connection.onClose(() => {
+      this.#connections.delete(connection)
+      if (this.#connections.size === 0) this.#onEmpty?.()
+    })
+  }
+
+  #refusal(): string | undefined {
+    if (this.#closing !== undefined) return 'server closed'
+    if (this.#connections.size >= (this.#options.maxConnections ?? Number.POSITIVE_INFINITY)) {
+      return `${this.#connections.size} connections are open, the limit`
+    }
+    return undefined
+  }
+}
