@@ -144,10 +144,15 @@ export interface DiskFile {
 
 export interface KvStore {
   /**
-   * Opens the ordered store in this folder, made with its parents when missing.
-   * @throws EnvError ELOCKED when another process has it, ECORRUPT when its own checks fail
+   * Opens the ordered store in this folder, made durably with its parents when missing.
+   * @throws EnvError ELOCKED when it is open already (here or in another process), ECORRUPT when its own checks fail
    */
-  open(path: string): Promise<Kv>
+  open(path: string, options?: KvOpenOptions): Promise<Kv>
+}
+
+export interface KvOpenOptions {
+  /** Its reads and writes go before all other disk work: for the few small writes everything waits for (`meta`). */
+  readonly urgent?: boolean
 }
 
 export type KvOperation =
@@ -159,7 +164,8 @@ export interface Kv {
   get(key: Uint8Array): Promise<Buffer | undefined>
   /**
    * All or nothing. Batches take effect in call order and are visible to reads started after the call. With `sync` the batch and all before
-   * it survive a power cut once the promise settles; without, a crash loses a suffix of the unsynced batches, never the middle.
+   * it survive a power cut once the promise settles; without, a crash loses a suffix of the unsynced batches, never the middle. The caller
+   * must not change the bytes until then.
    */
   batch(operations: readonly KvOperation[], options: { readonly sync: boolean }): Promise<void>
   /** Entries with gte ≤ key < lt, in order; of the state at the call. */
