@@ -1,0 +1,71 @@
+// The four codecs of record batches, synchronous and capped. Each codec, and the library it needs, is one file in compression/; libraries
+// are loaded at the first use of their codec.
+
+import { gunzip, gzip } from './compression/gzip.ts'
+import { lz4Compress, lz4Decompress } from './compression/lz4.ts'
+import { snappyCompress, snappyDecompress } from './compression/snappy.ts'
+import { zstdCompress, zstdDecompress } from './compression/zstd.ts'
+import { ProtocolError } from './errors.ts'
+
+export const CODEC_NONE = 0
+export const CODEC_GZIP = 1
+export const CODEC_SNAPPY = 2
+export const CODEC_LZ4 = 3
+export const CODEC_ZSTD = 4
+
+/** The number in a batch's attributes. */
+export type Codec = 0 | 1 | 2 | 3 | 4
+
+/** By number; Kafka's names for compression.type. */
+export const CODEC_NAMES = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
+
+export function isCodec(value: number): value is Codec {
+  return value >= CODEC_NONE && value <= CODEC_ZSTD
+}
+
+/**
+ * @param level  gzip 1…9 (default 6), zstd -131072…22 (default 3); snappy has none, and lz4 is always compressed at its fast level
+ * @throws KafkaError UNSUPPORTED_COMPRESSION_TYPE when this platform lacks the codec's library
+ */
+export function compress(codec: Codec, bytes: Uint8Array, level?: number): Buffer {
+  switch (codec) {
+    case CODEC_NONE:
+      return bufferOf(bytes)
+    case CODEC_GZIP:
+      return gzip(bytes, level)
+    case CODEC_SNAPPY:
+      return snappyCompress(bytes)
+    case CODEC_LZ4:
+      return lz4Compress(bytes)
+    case CODEC_ZSTD:
+      return zstdCompress(bytes, level)
+  }
+}
+
+/**
+ * Unpacks the whole of `bytes`. Sizes declared inside are not believed: nothing is allocated by them beyond the cap.
+ * @param maxOutputBytes  more output than this is refused
+ * @throws ProtocolError on damage, trailing bytes, an unknown codec or output over the cap
+ * @throws KafkaError UNSUPPORTED_COMPRESSION_TYPE when this platform lacks the codec's library
+ */
+export function decompress(codec: number, bytes: Uint8Array, maxOutputBytes: number): Buffer {
+  switch (codec) {
+    case CODEC_NONE:
+      if (bytes.length > maxOutputBytes) throw new ProtocolError(`${bytes.length} bytes, at most ${maxOutputBytes} are taken`)
+      return bufferOf(bytes)
+    case CODEC_GZIP:
+      return gunzip(bytes, maxOutputBytes)
+    case CODEC_SNAPPY:
+      return snappyDecompress(bytes, maxOutputBytes)
+    case CODEC_LZ4:
+      return lz4Decompress(bytes, maxOutputBytes)
+    case CODEC_ZSTD:
+      return zstdDecompress(bytes, maxOutputBytes)
+    default:
+      throw new ProtocolError(`compression codec ${codec} is not known`)
+  }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,31 @@
+// gzip (RFC 1952) by Node's own zlib, synchronously. Several members one after another are one stream, as in Java.
+
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { ProtocolError } from '../errors.ts'
+
+/** Deflate's largest ratio: one byte unpacks to at most so many. */
+const MAX_RATIO = 1032
+const MIN_CHUNK_BYTES = 1024
+
+/** @param level  1…9, or -1 or missing for zlib's default, 6 */
+export function gzip(bytes: Uint8Array, level?: number): Buffer {
+  return level === undefined ? gzipSync(bytes) : gzipSync(bytes, { level })
+}
+
+/** @throws ProtocolError on damage or more than maxOutputBytes of output */
+export function gunzip(bytes: Uint8Array, maxOutputBytes: number): Buffer {
+  try {
+    return gunzipSync(bytes, { maxOutputLength: maxOutputBytes, chunkSize: chunkBytes(bytes, maxOutputBytes) })
+  } catch (cause) {
+    // zlib's own errors: damage (Z_DATA_ERROR), a cut stream (Z_BUF_ERROR), the cap (ERR_BUFFER_TOO_LARGE)
+    throw new ProtocolError(`gzip: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** The output in one allocation when the trailer tells its size truly; otherwise only a hint, bounded by the cap and by what deflate can do. */
+function chunkBytes(bytes: Uint8Array, maxOutputBytes: number): number {
+  const n = bytes.length
+  if (n < 4) return MIN_CHUNK_BYTES
+  const declared = (bytes[n - 4]! | (bytes[n - 3]! << 8) | (bytes[n - 2]! << 16) | (bytes[n - 1]! << 24)) >>> 0
+  return Math.max(MIN_CHUNK_BYTES, Math.min(declared + 1, maxOutputBytes + 1, n * MAX_RATIO))
+}
