@@ -1,0 +1,180 @@
+// The configuration of a node and of its topics. One table (config/keys.ts) gives parsing, effective values, DescribeConfigs and docs.
+//
+// A topic's value is, the strongest first: its own override (metadata) · this broker's dynamic config (metadata, 'broker/ID') · the default of all
+// brokers (metadata, 'broker/') · server.properties or -X · the default in the table. A broker's value is the same without the first.
+import { CONFIG_KEYS, type ConfigKey, definitionOf, isConfigKey, type TopicKey, type ValueAt } from './config/keys.ts'
+import { explainUnknown, REFUSED } from './config/unknown.ts'
+import { ConfigError, type ConfigValue, parseValue } from './config/values.ts'
+import type { LogConfig } from './log/config.ts'
+import { assert } from './util/assert.ts'
+
+export {
+  type ConfigSource,
+  type DescribedConfig,
+  describeBrokerConfigs,
+  describeClusterConfigs,
+  describeTopicConfigs,
+  SOURCE_DEFAULT,
+  SOURCE_DYNAMIC_BROKER,
+  SOURCE_DYNAMIC_DEFAULT,
+  SOURCE_STATIC,
+  SOURCE_TOPIC,
+} from './config/describe.ts'
+export { CONFIG_KEYS, type ConfigKey, isConfigKey, isTopicKey, KEYS, TOPIC_KEYS, type TopicKey } from './config/keys.ts'
+export { clientListeners, type ListenerConfig } from './config/listeners.ts'
+export { parseProperties } from './config/properties.ts'
+export { explainUnknownTopicKey } from './config/unknown.ts'
+export { ConfigError, LONG_MAX } from './config/values.ts'
+
+/** `config['num.partitions']` is a number: one typed value for every broker key. */
+export type Config = { readonly [K in ConfigKey]: ValueAt<K> } & {
+  /** What was written in server.properties or on the command line, by key; the rest are defaults. */
+  readonly properties: ReadonlyMap<string, string>
+}
+
+/** What the metadata log holds for a topic on a broker. */
+export interface ConfigLayers {
+  readonly topic?: ReadonlyMap<string, string> | undefined
+  /** Of this broker. */
+  readonly broker?: ReadonlyMap<string, string> | undefined
+  /** The default of all brokers. */
+  readonly cluster?: ReadonlyMap<string, string> | undefined
+}
+
+export interface TopicConfig extends LogConfig {
+  readonly minInsyncReplicas: number
+  readonly uncleanLeaderElectionEnable: boolean
+}
+
+/**
+ * @param options.onUnknown  told of keys that have no effect (a sentence for the user); without it such a key is an error
+ * @throws ConfigError
+ */
+export function parseConfig(
+  properties: Readonly<Record<string, string>>,
+  options: { readonly onUnknown?: (key: string, sentence: string) => void } = {},
+): Config {
+  const given = new Map<string, string>()
+  for (const [key, value] of Object.entries(properties)) {
+    const refused = REFUSED.get(key)
+    if (refused !== undefined && value.trim() !== '') throw new ConfigError(key, `${key} is not supported: ${refused}`)
+    if (isConfigKey(key)) given.set(key, value)
+    else if (options.onUnknown === undefined) throw new ConfigError(key, explainUnknown(key))
+    else options.onUnknown(key, explainUnknown(key))
+  }
+  const config = readBrokerKeys([given], given)
+  checkOneNode(config)
+  return config
+}
+
+/** The broker's values with its dynamic configs over those it was started with. Dynamic values were checked before they were agreed on. */
+export function brokerConfig(config: Config, layers: Omit<ConfigLayers, 'topic'>): Config {
+  return readBrokerKeys([layers.broker ?? NOTHING, layers.cluster ?? NOTHING, config.properties], config.properties)
+}
+
+/** The effective values of a topic. Without `layers.topic`: of one that sets nothing. */
+export function topicConfig(config: Config, layers: ConfigLayers): TopicConfig {
+  const value = <K extends TopicKey>(key: K): ValueAt<K> => topicValue(config, layers, key)
+  const segmentBytes = value('segment.bytes')
+  assert(segmentBytes !== null, 'segment.bytes is never without a value')
+  return {
+    segmentBytes: value('internal.segment.bytes') ?? segmentBytes,
+    segmentMs: value('segment.ms'),
+    segmentJitterMs: value('segment.jitter.ms'),
+    flushMessages: value('flush.messages'),
+    flushMs: value('flush.ms'),
+    retentionMs: value('retention.ms'),
+    retentionBytes: value('retention.bytes'),
+    maxMessageBytes: value('max.message.bytes'),
+    indexIntervalBytes: value('index.interval.bytes'),
+    fileDeleteDelayMs: value('file.delete.delay.ms'),
+    messageTimestampType: value('message.timestamp.type'),
+    messageTimestampBeforeMaxMs: value('message.timestamp.before.max.ms'),
+    messageTimestampAfterMaxMs: value('message.timestamp.after.max.ms'),
+    compressionType: value('compression.type'),
+    compressionGzipLevel: value('compression.gzip.level'),
+    compressionLz4Level: value('compression.lz4.level'),
+    compressionZstdLevel: value('compression.zstd.level'),
+    cleanupPolicy: value('cleanup.policy') as TopicConfig['cleanupPolicy'],
+    producerIdExpirationMs: brokerValue('producer.id.expiration.ms', brokerLayers(config, layers)),
+    minInsyncReplicas: value('min.insync.replicas'),
+    uncleanLeaderElectionEnable: value('unclean.leader.election.enable'),
+  }
+}
+
+const NOTHING: ReadonlyMap<string, string> = new Map()
+
+type Layer = ReadonlyMap<string, string>
+
+function brokerLayers(config: Config, layers: ConfigLayers): readonly Layer[] {
+  return [layers.broker ?? NOTHING, layers.cluster ?? NOTHING, config.properties]
+}
+
+function topicValue<K extends TopicKey>(config: Config, layers: ConfigLayers, key: K): ValueAt<K> {
+  const definition = definitionOf(key)
+  const own = layers.topic?.get(key)
+  if (own !== undefined) return parseValue(key, definition, own) as ValueAt<K>
+  return (throughSynonyms(definition.synonyms, brokerLayers(config, layers)) ?? definition.default) as ValueAt<K>
+}
+
+/** The first synonym that is set in the strongest layer, else the first with a default. */
+function throughSynonyms(synonyms: readonly { readonly key: string; readonly scale: number }[], layers: readonly Layer[]): ConfigValue {
+  for (const layer of layers) {
+    for (const { key, scale } of synonyms) {
+      const text = layer.get(key)
+      if (text !== undefined) return scaled(parseValue(key, definitionOf(key as ConfigKey), text), scale)
+    }
+  }
+  for (const { key, scale } of synonyms) {
+    const value = definitionOf(key as ConfigKey).default
+    if (value !== null) return scaled(value, scale)
+  }
+  return null
+}
+
+/** Negative numbers mean "no limit" in every unit. */
+function scaled(value: ConfigValue, scale: number): ConfigValue {
+  return typeof value === 'number' && value > 0 ? Math.min(value * scale, Number.MAX_SAFE_INTEGER) : value
+}
+
+function brokerValue<K extends ConfigKey>(key: K, layers: readonly Layer[]): ValueAt<K> {
+  const definition = definitionOf(key)
+  for (const layer of layers) {
+    const text = layer.get(key)
+    if (text !== undefined) return parseValue(key, definition, text) as ValueAt<K>
+  }
+  return definition.default as ValueAt<K>
+}
+
+function readBrokerKeys(layers: readonly Layer[], properties: Layer): Config {
+  const values: Record<string, unknown> = { properties }
+  for (const key of CONFIG_KEYS) values[key] = brokerValue(key, layers)
+  const [nodeId, brokerId] = [properties.has('node.id') ? values['node.id'] : undefined, values['broker.id'] as number]
+  if (nodeId !== undefined && brokerId !== -1 && nodeId !== brokerId)
+    throw new ConfigError('broker.id', `node.id is ${nodeId} and broker.id is ${brokerId}: give one of them, or the same number`)
+  values['node.id'] = values['broker.id'] = nodeId ?? (brokerId === -1 ? values['node.id'] : brokerId)
+  return Object.freeze(values) as Config
+}
+
+/** What an ordinary server.properties says about the cluster must be true of a single node. */
+function checkOneNode(config: Config): void {
+  const nodeId = config['node.id']
+  const roles = config['process.roles']
+  if (!roles.includes('broker') || !roles.includes('controller'))
+    throw new ConfigError(
+      'process.roles',
+      `process.roles is ${roles}: a node is broker and controller at once for now, set process.roles=broker,controller`,
+    )
+  const voters = config['controller.quorum.voters']
+  if (voters.length > 1 || (voters.length === 1 && !voters[0]!.startsWith(`${nodeId}@`)))
+    throw new ConfigError(
+      'controller.quorum.voters',
+      `controller.quorum.voters is ${voters}: for now a cluster is one node, the voter must be ${nodeId} alone`,
+    )
+  const servers = config['controller.quorum.bootstrap.servers']
+  if (servers.length > 1)
+    throw new ConfigError(
+      'controller.quorum.bootstrap.servers',
+      `controller.quorum.bootstrap.servers is ${servers}: for now a cluster is one node`,
+    )
+}

@@ -1,0 +1,175 @@
+// The one table of configuration keys: Kafka's names, types, bounds and update modes (KafkaConfig, LogConfig of 4.3), and what they do here.
+// What is listed has an effect; what has none is not there, or is `fixed`. Broker keys start as server.properties has them; a topic key that is
+// not set takes the value of its broker synonyms.
+// Where we differ from Kafka: log.flush.interval.messages is 1 (an acknowledged record is on disk), default.replication.factor can be changed while
+// the broker runs, cleanup.policy takes only "delete", and there is one log directory.
+import { type ConfigValue, type Dynamic, type KeyDefinition, LONG_MAX, type Scope, type ValueType } from './values.ts'
+
+type Rules = Partial<Pick<KeyDefinition, 'min' | 'max' | 'except' | 'oneOf' | 'filled' | 'fixed' | 'hidden' | 'synonyms'>> & {
+  readonly dynamic?: Dynamic
+  readonly check?: (value: never) => string | undefined
+}
+/** A default of null means "not set", and is the only way a value can be null. */
+type ValueOf<V, D extends V | null> = D extends null ? V | null : V
+
+function key<V extends ConfigValue, S extends Scope>(
+  type: ValueType,
+  scope: S,
+  initial: V,
+  doc: string,
+  rules: Rules = {},
+): KeyDefinition<V, S> {
+  return { type, scope, default: initial, doc, dynamic: 'readOnly', fixed: false, hidden: false, synonyms: [], ...rules } as KeyDefinition<
+    V,
+    S
+  >
+}
+const bool = <S extends Scope>(scope: S, initial: boolean, doc: string, rules?: Rules) =>
+  key<boolean, S>('boolean', scope, initial, doc, rules)
+const text = <S extends Scope, D extends string | null>(scope: S, initial: D, doc: string, rules?: Rules) =>
+  key('string', scope, initial as ValueOf<string, D>, doc, rules)
+const list = <S extends Scope, D extends readonly string[] | null>(scope: S, initial: D, doc: string, rules?: Rules) =>
+  key('list', scope, initial as ValueOf<readonly string[], D>, doc, rules)
+const int = <S extends Scope, D extends number | null>(scope: S, initial: D, doc: string, rules?: Rules) =>
+  key('int', scope, initial as ValueOf<number, D>, doc, rules)
+const long = <S extends Scope, D extends number | null>(scope: S, initial: D, doc: string, rules?: Rules) =>
+  key('long', scope, initial as ValueOf<number, D>, doc, rules)
+const double = <S extends Scope>(scope: S, initial: number, doc: string, rules?: Rules) =>
+  key<number, S>('double', scope, initial, doc, rules)
+/** A word out of a closed list; the type of the value is that list. */
+const word = <S extends Scope, W extends string>(scope: S, oneOf: readonly W[], initial: W, doc: string, rules?: Rules) =>
+  key<W, S>('string', scope, initial, doc, { ...rules, oneOf })
+
+/** Other names of a broker key or of a topic key, the strongest first. */
+const from = (...keys: readonly (string | readonly [string, number])[]): Rules => ({
+  synonyms: keys.map(entry => (typeof entry === 'string' ? { key: entry, scale: 1 } : { key: entry[0], scale: entry[1] })),
+})
+const everywhere: Rules = { dynamic: 'clusterWide' }
+const fixed: Rules = { fixed: true }
+
+const MIB = 1024 * 1024
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+const CODECS = ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] as const
+const TIMESTAMP_TYPES = ['CreateTime', 'LogAppendTime'] as const
+const deleteOnly = (policies: readonly string[]) =>
+  policies.length === 1 && policies[0] === 'delete' ? undefined : 'Only "delete" is supported: log compaction is not there yet'
+const perhapsForEver = (value: number) => (value === 0 || value < -1 ? 'Value must be -1 (no limit) or at least 1' : undefined)
+
+// biome-ignore format: a table reads best with one key to a line
+export const KEYS = {
+  // ------------------------------------------------------------------------------------------------------------------ the node and its doors
+  'node.id': int('broker', 1, 'The id of this node in the cluster.', { min: 0, ...from('broker.id') }),
+  'broker.id': int('broker', -1, 'Older name of node.id.', { min: 0, except: -1 }),
+  'process.roles': list('broker', ['broker', 'controller'], 'What this node does: broker and controller.', { oneOf: ['broker', 'controller'], filled: true }),
+  'broker.rack': text('broker', null, 'The rack this broker stands in; replicas of a partition are spread over racks.'),
+  'listeners': list('broker', ['PLAINTEXT://:9092'], 'Where to listen: NAME://host:port, separated by commas. No host: all interfaces. Port 0: any free port.', { filled: true }),
+  'advertised.listeners': list('broker', null, 'The addresses clients are told, when they differ from listeners.'),
+  'listener.security.protocol.map': text('broker', 'PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL', 'The protocol of each listener name. A listener in use must have PLAINTEXT.'),
+  'inter.broker.listener.name': text('broker', null, 'The listener brokers use among themselves; one of listeners.'),
+  'controller.listener.names': list('broker', [], 'Listeners of the controllers. On a single node the controller has none: these are left closed.'),
+  'controller.quorum.voters': list('broker', [], 'The voters as id@host:port. On a single node: this node alone, or empty.'),
+  'controller.quorum.bootstrap.servers': list('broker', [], 'Where to find the controllers. On a single node: at most one address, its own.'),
+  'log.dir': text('broker', null, 'The data directory, when log.dirs is not set.'),
+  'log.dirs': list('broker', null, 'The data directory. One node has one.', { check: (dirs: readonly string[]) => (dirs.length > 1 ? 'A node has one data directory' : undefined) }),
+  'max.connections': int('broker', 2_147_483_647, 'Client connections open at once; more are closed on arrival.', { min: 0 }),
+  'socket.request.max.bytes': int('broker', 100 * MIB, 'The longest request in bytes; a longer one closes its connection.', { min: 1 }),
+  'max.request.partition.size.limit': int('broker', 2000, 'Partitions one answer to DescribeTopicPartitions may hold.', { min: 1 }),
+  'inter.broker.protocol.version': text('broker', '4.4', 'The version of the protocol between brokers, for tools that ask.', fixed),
+
+  // --------------------------------------------------------------------------------------------------------------------------------- topics
+  'num.partitions': int('broker', 1, 'Partitions of a topic that is created without a count.', { min: 1 }),
+  'default.replication.factor': int('broker', 1, 'Replicas of a topic that is created without a count.', { min: 1, max: 32_767, ...everywhere }),
+  'auto.create.topics.enable': bool('broker', true, 'A client that asks for a missing topic has it created.'),
+  'delete.topic.enable': bool('broker', true, 'Topics may be deleted.'),
+  'min.insync.replicas': int('both', 1, 'Replicas that must be in sync before a write with acks=all is accepted; a topic with fewer replicas needs them all.', { min: 1, ...everywhere, ...from('min.insync.replicas') }),
+  'unclean.leader.election.enable': bool('both', false, 'A replica that may lack acknowledged records is elected when no other is left.', { ...everywhere, ...from('unclean.leader.election.enable') }),
+
+  // ------------------------------------------------------------------------------------------------------------------------- what is written
+  'max.message.bytes': int('topic', 1_048_588, 'The largest record batch in bytes, as it is stored.', { min: 0, ...from('message.max.bytes') }),
+  'message.max.bytes': int('broker', 1_048_588, 'The largest record batch in bytes, as it is stored.', { min: 0, ...everywhere }),
+  'compression.type': word('both', CODECS, 'producer', 'The codec of stored batches; "producer" keeps what the producer chose.', { ...everywhere, ...from('compression.type') }),
+  'compression.gzip.level': int('both', -1, 'Level of gzip when the broker compresses; -1 is its default.', { min: 1, max: 9, except: -1, ...everywhere, ...from('compression.gzip.level') }),
+  'compression.lz4.level': int('both', 9, 'Level of lz4 when the broker compresses.', { min: 1, max: 17, ...everywhere, ...from('compression.lz4.level') }),
+  'compression.zstd.level': int('both', 3, 'Level of zstd when the broker compresses.', { min: -131_072, max: 22, ...everywhere, ...from('compression.zstd.level') }),
+  'message.timestamp.type': word('topic', TIMESTAMP_TYPES, 'CreateTime', 'Whose time a record carries: the producer\'s (CreateTime) or the broker\'s (LogAppendTime).', from('log.message.timestamp.type')),
+  'log.message.timestamp.type': word('broker', TIMESTAMP_TYPES, 'CreateTime', 'message.timestamp.type of topics that do not set it.', everywhere),
+  'message.timestamp.before.max.ms': long('topic', LONG_MAX, 'How far a producer\'s timestamp may lie in the past.', { min: 0, ...from('log.message.timestamp.before.max.ms') }),
+  'log.message.timestamp.before.max.ms': long('broker', LONG_MAX, 'message.timestamp.before.max.ms of topics that do not set it.', { min: 0, ...everywhere }),
+  'message.timestamp.after.max.ms': long('topic', HOUR, 'How far a producer\'s timestamp may lie in the future.', { min: 0, ...from('log.message.timestamp.after.max.ms') }),
+  'log.message.timestamp.after.max.ms': long('broker', HOUR, 'message.timestamp.after.max.ms of topics that do not set it.', { min: 0, ...everywhere }),
+  'flush.messages': long('topic', 1, '1: a record is acknowledged when it is on disk. More: when it is written, and a flush starts after so many records.', { min: 1, ...from('log.flush.interval.messages') }),
+  'log.flush.interval.messages': long('broker', 1, 'flush.messages of topics that do not set it. 9223372036854775807 is Kafka\'s default: never.', { min: 1, ...everywhere }),
+  'flush.ms': long('topic', LONG_MAX, 'With flush.messages above 1: a record is flushed at the latest this long after it was written.', { min: 0, ...from('log.flush.interval.ms') }),
+  'log.flush.interval.ms': long('broker', LONG_MAX, 'flush.ms of topics that do not set it.', { min: 0, ...everywhere }),
+  'producer.id.expiration.ms': int('broker', DAY, 'A partition forgets an idle producer\'s sequence numbers after this long.', { min: 1, ...everywhere }),
+
+  // ---------------------------------------------------------------------------------------------------------------------- segments, retention
+  'segment.bytes': int('topic', 1024 * MIB, 'Largest size of one segment file.', { min: MIB, ...from('log.segment.bytes') }),
+  'log.segment.bytes': int('broker', 1024 * MIB, 'segment.bytes of topics that do not set it.', { min: MIB, ...everywhere }),
+  'internal.segment.bytes': int('topic', null, 'Overrides segment.bytes without its lower bound.', { min: 1024, hidden: true }),
+  'segment.ms': long('topic', 7 * DAY, 'A segment is closed when its records span this much time.', { min: 1, ...from('log.roll.ms', ['log.roll.hours', HOUR]) }),
+  'log.roll.ms': long('broker', null, 'segment.ms of topics that do not set it; log.roll.hours when not set.', { min: 1, ...everywhere, ...from(['log.roll.hours', HOUR]) }),
+  'log.roll.hours': int('broker', 168, 'log.roll.ms in hours.', { min: 1 }),
+  'segment.jitter.ms': long('topic', 0, 'At most this much is taken off segment.ms at random, so that partitions do not roll together.', { min: 0, ...from('log.roll.jitter.ms', ['log.roll.jitter.hours', HOUR]) }),
+  'log.roll.jitter.ms': long('broker', null, 'segment.jitter.ms of topics that do not set it; log.roll.jitter.hours when not set.', { min: 0, ...everywhere, ...from(['log.roll.jitter.hours', HOUR]) }),
+  'log.roll.jitter.hours': int('broker', 0, 'log.roll.jitter.ms in hours.', { min: 0 }),
+  'cleanup.policy': list('topic', ['delete'], 'What happens to old segments: they are deleted.', { check: deleteOnly, ...from('log.cleanup.policy') }),
+  'log.cleanup.policy': list('broker', ['delete'], 'cleanup.policy of topics that do not set it.', { check: deleteOnly, ...everywhere }),
+  'retention.ms': long('topic', 7 * DAY, 'Segments whose newest record is older are deleted; -1: never.', { min: -1, ...from('log.retention.ms', ['log.retention.minutes', MINUTE], ['log.retention.hours', HOUR]) }),
+  'log.retention.ms': long('broker', null, 'retention.ms of topics that do not set it; log.retention.minutes when not set.', { check: perhapsForEver, ...everywhere, ...from(['log.retention.minutes', MINUTE], ['log.retention.hours', HOUR]) }),
+  'log.retention.minutes': int('broker', null, 'log.retention.ms in minutes; log.retention.hours when not set.', { check: perhapsForEver, ...from(['log.retention.hours', 60]) }),
+  'log.retention.hours': int('broker', 168, 'log.retention.ms in hours.', { check: perhapsForEver }),
+  'retention.bytes': long('topic', -1, 'The oldest segments beyond this size of a partition are deleted; -1: no limit.', { min: -1, ...from('log.retention.bytes') }),
+  'log.retention.bytes': long('broker', -1, 'retention.bytes of topics that do not set it.', { min: -1, ...everywhere }),
+  'log.retention.check.interval.ms': long('broker', 300_000, 'How often segments are checked for retention.', { min: 1 }),
+  'index.interval.bytes': int('topic', 4096, 'An index entry is made at most every so many bytes of log.', { min: 0, ...from('log.index.interval.bytes') }),
+  'log.index.interval.bytes': int('broker', 4096, 'index.interval.bytes of topics that do not set it.', { min: 0, ...everywhere }),
+  'file.delete.delay.ms': long('topic', MINUTE, 'How long the files of deleted data stay.', { min: 0, ...from('log.segment.delete.delay.ms') }),
+  'log.segment.delete.delay.ms': long('broker', MINUTE, 'file.delete.delay.ms of topics that do not set it.', { min: 0, ...everywhere }),
+
+  // --------------------------------------------------------------------------------------------------------------------------------- fetches
+  'fetch.max.bytes': int('broker', 55 * MIB, 'The most bytes in one answer to Fetch.', { min: 1024 }),
+  'max.incremental.fetch.session.cache.slots': int('broker', 1000, 'Incremental fetch sessions kept.', { min: 0 }),
+
+  // ---------------------------------------------------------------------------------------- listed for clients and tools, one value possible
+  'segment.index.bytes': int('topic', 10 * MIB, 'The index has no size limit of its own.', fixed),
+  'preallocate': bool('topic', false, 'Segment files are never allocated ahead.', fixed),
+  'delete.retention.ms': long('topic', DAY, 'Of compacted topics, which are not there yet.', fixed),
+  'min.cleanable.dirty.ratio': double('topic', 0.5, 'Of compacted topics, which are not there yet.', fixed),
+  'min.compaction.lag.ms': long('topic', 0, 'Of compacted topics, which are not there yet.', fixed),
+  'max.compaction.lag.ms': long('topic', LONG_MAX, 'Of compacted topics, which are not there yet.', fixed),
+  'leader.replication.throttled.replicas': list('topic', [], 'Replication is not throttled.', fixed),
+  'follower.replication.throttled.replicas': list('topic', [], 'Replication is not throttled.', fixed),
+  'remote.storage.enable': bool('topic', false, 'There is no tiered storage.', fixed),
+  'remote.log.copy.disable': bool('topic', false, 'There is no tiered storage.', fixed),
+  'remote.log.delete.on.disable': bool('topic', false, 'There is no tiered storage.', fixed),
+  'local.retention.ms': long('topic', -2, 'Of tiered storage: -2 is retention.ms.', fixed),
+  'local.retention.bytes': long('topic', -2, 'Of tiered storage: -2 is retention.bytes.', fixed),
+} as const
+
+type Keys = typeof KEYS
+export type AnyKey = keyof Keys
+/** Keys of server.properties. */
+export type ConfigKey = { [K in AnyKey]: Keys[K] extends KeyDefinition<never, 'topic'> ? never : K }[AnyKey]
+/** Keys of a topic. */
+export type TopicKey = { [K in AnyKey]: Keys[K] extends KeyDefinition<never, 'broker'> ? never : K }[AnyKey]
+export type ValueAt<K extends AnyKey> = Keys[K]['default']
+
+export function isConfigKey(name: string): name is ConfigKey {
+  return Object.hasOwn(KEYS, name) && KEYS[name as AnyKey].scope !== 'topic'
+}
+
+export function isTopicKey(name: string): name is TopicKey {
+  return Object.hasOwn(KEYS, name) && KEYS[name as AnyKey].scope !== 'broker'
+}
+
+export const CONFIG_KEYS: readonly ConfigKey[] = Object.keys(KEYS).filter(isConfigKey)
+export const TOPIC_KEYS: readonly TopicKey[] = Object.keys(KEYS).filter(isTopicKey)
+
+/** The definition without the type of its value, for code that treats all keys alike. */
+export function definitionOf(name: AnyKey): KeyDefinition {
+  return KEYS[name] as KeyDefinition
+}
