@@ -1,0 +1,8 @@
+// ExpireDelegationToken (40): expires a delegation token. KIP-48.
+import { api, bytes, i16, i32, i64 } from '../schema.ts'
+
+export const ExpireDelegationToken = api('ExpireDelegationToken', 40, '1-2', {
+  flex: 2,
+  request: { hmac: bytes, expiryTimePeriodMs: i64 },
+  response: { errorCode: i16.def(0), expiryTimestampMs: i64, throttleTimeMs: i32.def(0) },
+})
