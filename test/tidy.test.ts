@@ -3,7 +3,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { ADVERTISED, HANDLERS } from '../src/broker/apis.ts'
+import { ADVERTISED } from '../src/broker/advertised.ts'
+import { HANDLERS } from '../src/broker/apis.ts'
 import { apiByKey } from '../src/protocol/apis.ts'
 
 const root = normalize(join(dirname(fileURLToPath(import.meta.url)), '..'))
