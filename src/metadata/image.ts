@@ -160,6 +160,10 @@ export function brokerResource(brokerId?: number): string {
   return `broker/${brokerId ?? ''}`
 }
 
+export function topicOfResource(resource: string): string | undefined {
+  return resource.startsWith('topic/') ? resource.slice('topic/'.length) : undefined
+}
+
 export function partitionOf(image: MetadataImage, topic: string, partition: number): PartitionImage | undefined {
   return image.topics.get(topic)?.partitions[partition]
 }
