@@ -3,13 +3,13 @@
 // against what is left (by the smallest size an element can have) and against a budget of memory before anything is allocated, so a hostile
 // frame costs time and memory in proportion to its length, and memory up to MAX_DECODED_BYTES.
 import { ProtocolError } from './errors.ts'
-import { budget, cursor, float64, MAX_DECODED_BYTES, MAX_STRING_BYTES, text, uuid, uvarint, wideInt64 } from './reading.ts'
+import { bigInt64, budget, cursor, float64, MAX_DECODED_BYTES, MAX_STRING_BYTES, text, uuid, uvarint, wideInt64 } from './reading.ts'
 import type { AnyField, Fields, Layout } from './schema.ts'
 
 /** `whole`: bytes after the message are an error. */
 export type Decoder = (b: Buffer, p: number, end: number, whole: boolean) => unknown
 
-const RUNTIME = { ProtocolError, budget, cursor, float64, text, uuid, uvarint, wideInt64, EMPTY: Buffer.alloc(0) }
+const RUNTIME = { ProtocolError, bigInt64, budget, cursor, float64, text, uuid, uvarint, wideInt64, EMPTY: Buffer.alloc(0) }
 
 export function compileDecoder(name: string, fields: Fields, version: number, flexible: boolean): Decoder {
   const source = decoderSource(fields, version, flexible)
@@ -92,6 +92,8 @@ class DecoderSource {
         return `const ${high} = ${I32}, ${low} = ${I32} >>> 0
 ${variable} = ${high} > 2097151 || ${high} < -2097152 ? wideInt64(${high}, ${low}) : ${high} * 4294967296 + ${low}`
       }
+      case 'big':
+        return `${variable} = bigInt64(b, p, end); p += 8`
       case 'f64':
         return `${variable} = float64(b, p, end); p += 8`
       case 'uuid':
@@ -200,10 +202,21 @@ export function absentSource(layout: Layout): string {
   }
   if (layout.kind === 'array') return '[]'
   if (layout.kind === 'bytes' || layout.kind === 'records') return 'EMPTY'
-  return JSON.stringify(absent)
+  return typeof absent === 'bigint' ? `${absent}n` : JSON.stringify(absent)
 }
 
-const FIXED_SIZES: Partial<Record<Layout['kind'], number>> = { bool: 1, i8: 1, i16: 2, u16: 2, i32: 4, u32: 4, i64: 8, f64: 8, uuid: 16 }
+const FIXED_SIZES: Partial<Record<Layout['kind'], number>> = {
+  bool: 1,
+  i8: 1,
+  i16: 2,
+  u16: 2,
+  i32: 4,
+  u32: 4,
+  i64: 8,
+  big: 8,
+  f64: 8,
+  uuid: 16,
+}
 
 /** Bytes on the wire of a field whose size never varies; undefined if it does. */
 export function fixedSize(layout: Layout): number | undefined {
@@ -245,6 +258,8 @@ function sizeInMemory({ kind, fields }: Layout): number {
     case 'i64':
     case 'f64':
       return 16
+    case 'big':
+      return 24
     default:
       return 0
   }

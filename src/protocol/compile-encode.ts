@@ -6,6 +6,7 @@ import { absentSource, fixedSize, isIn } from './compile-decode.ts'
 import { KafkaError, UNSUPPORTED_VERSION } from './errors.ts'
 import type { Fields, Layout } from './schema.ts'
 import {
+  putBigInt64,
   putBytes,
   putCompactText,
   putFloat64,
@@ -23,6 +24,7 @@ export type Encoder = (value: unknown, w: Writer) => void
 const RUNTIME = {
   KafkaError,
   EMPTY: Buffer.alloc(0),
+  putBigInt64,
   putBytes,
   putCompactText,
   putFloat64,
@@ -60,6 +62,7 @@ const FIXED: Partial<Record<Layout['kind'], (x: string) => string>> = {
   u16: x => `b[p++] = ${x} >> 8; b[p++] = ${x}`,
   i32: I32,
   u32: I32,
+  big: x => `p = putBigInt64(b, p, ${x})`,
   f64: x => `p = putFloat64(b, p, ${x})`,
   uuid: x => `p = putUuid(b, p, ${x})`,
 }
@@ -257,6 +260,6 @@ function differs(layout: Layout, x: string): string {
         .map(([name, field]) => `(${x}.${name} !== undefined && (${differs(field.layout, `${x}.${name}`)}))`)
         .join(' || ')})`
     default:
-      return `${x} !== ${JSON.stringify(layout.absent)}`
+      return `${x} !== ${absentSource(layout)}`
   }
 }

@@ -34,6 +34,11 @@ export function wideInt64(high: number, low: number): number {
   throw new ProtocolError(`an int64 is beyond 2^53: ${(BigInt(high) << 32n) + BigInt(low)}`)
 }
 
+export function bigInt64(b: Buffer, p: number, end: number): bigint {
+  if (end - p < 8) throw new ProtocolError('an int64 is cut off')
+  return b.readBigInt64BE(p)
+}
+
 export function float64(b: Buffer, p: number, end: number): number {
   if (end - p < 8) throw new ProtocolError('a float64 is cut off')
   return b.readDoubleBE(p)

@@ -17,7 +17,22 @@ export interface Versions {
   readonly last: number
 }
 
-export type Kind = 'bool' | 'i8' | 'i16' | 'u16' | 'i32' | 'u32' | 'i64' | 'f64' | 'uuid' | 'str' | 'bytes' | 'records' | 'array' | 'struct'
+export type Kind =
+  | 'bool'
+  | 'i8'
+  | 'i16'
+  | 'u16'
+  | 'i32'
+  | 'u32'
+  | 'i64'
+  | 'big'
+  | 'f64'
+  | 'uuid'
+  | 'str'
+  | 'bytes'
+  | 'records'
+  | 'array'
+  | 'struct'
 
 export interface Layout {
   readonly kind: Kind
@@ -127,6 +142,8 @@ export const i32 = primitive<number>('i32', 0)
 export const u32 = primitive<number>('u32', 0)
 /** A number, exact below 2^53. On the wire beyond that only Long.MAX_VALUE and Long.MIN_VALUE are understood. */
 export const i64 = primitive<number>('i64', 0)
+/** An int64 that uses all 64 bits, such as a hash; offsets, times and ids are `i64`. */
+export const i64big = primitive<bigint>('big', 0n)
 export const f64 = primitive<number>('f64', 0)
 /** 22 characters of URL-safe base64. */
 export const uuid = primitive<string>('uuid', ZERO_UUID)

@@ -22,7 +22,7 @@ export class Writer {
   readonly #chunks: Uint8Array[] = []
   readonly #shared: boolean
 
-  /** Sizes other than the usual ones are for tests. */
+  /** @param o.referenceBytes  from which size on records are passed on by reference; @param o.sizeBytes  a buffer of its own, for tests */
   constructor(o: { sizeBytes?: number; referenceBytes?: number } = {}) {
     this.#referenceBytes = o.referenceBytes ?? REFERENCE_BYTES
     this.#shared = o.sizeBytes === undefined
@@ -58,6 +58,11 @@ export class Writer {
     if (this.buffer.length - this.position < bytes.length) this.grow(bytes.length)
     this.buffer.set(bytes, this.position)
     this.position += bytes.length
+  }
+
+  int16(value: number): void {
+    if (this.buffer.length - this.position < 2) this.grow(2)
+    this.position = this.buffer.writeInt16BE(value, this.position)
   }
 
   int32(value: number): void {
@@ -101,6 +106,10 @@ export function putWideInt64(b: Buffer, p: number, value: number): number {
   b.fill(value > 0 ? 0xff : 0, p, p + 8)
   b[p] = value > 0 ? 0x7f : 0x80
   return p + 8
+}
+
+export function putBigInt64(b: Buffer, p: number, value: bigint): number {
+  return b.writeBigInt64BE(value, p)
 }
 
 export function putFloat64(b: Buffer, p: number, value: number): number {

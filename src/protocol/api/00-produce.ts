@@ -10,14 +10,14 @@ export const Produce = api('Produce', 0, '3-13', {
     timeoutMs: i32,
     topicData: arr({
       name: str.in('-12'),
-      topicId: uuid.in('13'),
+      topicId: uuid.in('13+'),
       partitionData: arr({ index: i32, records: records.null() }),
     }),
   },
   response: {
     responses: arr({
       name: str.in('-12'),
-      topicId: uuid.in('13'),
+      topicId: uuid.in('13+'),
       partitionResponses: arr({
         index: i32,
         errorCode: i16.def(0),

@@ -32,6 +32,6 @@ export const Metadata = api('Metadata', 3, '0-13', {
       topicAuthorizedOperations: i32.in('8+', -2147483648),
     }),
     clusterAuthorizedOperations: i32.in('8-10', -2147483648),
-    errorCode: i16.in('13'),
+    errorCode: i16.in('13+'),
   },
 })

@@ -11,7 +11,7 @@ export const OffsetCommit = api('OffsetCommit', 8, '2-10', {
     retentionTimeMs: i64.in('-4', -1),
     topics: arr({
       name: str.in('-9'),
-      topicId: uuid.in('10'),
+      topicId: uuid.in('10+'),
       partitions: arr({
         partitionIndex: i32,
         committedOffset: i64,
@@ -24,7 +24,7 @@ export const OffsetCommit = api('OffsetCommit', 8, '2-10', {
     throttleTimeMs: i32.in('3+'),
     topics: arr({
       name: str.in('-9'),
-      topicId: uuid.in('10'),
+      topicId: uuid.in('10+'),
       partitions: arr({ partitionIndex: i32, errorCode: i16.def(0) }),
     }),
   },

@@ -13,7 +13,7 @@ export const OffsetFetch = api('OffsetFetch', 9, '1-10', {
       groupId: str,
       memberId: str.null().in('9+'),
       memberEpoch: i32.in('9+', -1),
-      topics: arr({ name: str.in('-9'), topicId: uuid.in('10'), partitionIndexes: arr(i32) }).null(),
+      topics: arr({ name: str.in('-9'), topicId: uuid.in('10+'), partitionIndexes: arr(i32) }).null(),
     }).in('8+'),
     requireStable: bool.in('7+'),
   },
@@ -34,7 +34,7 @@ export const OffsetFetch = api('OffsetFetch', 9, '1-10', {
       groupId: str,
       topics: arr({
         name: str.in('-9'),
-        topicId: uuid.in('10'),
+        topicId: uuid.in('10+'),
         partitions: arr({
           partitionIndex: i32,
           committedOffset: i64,

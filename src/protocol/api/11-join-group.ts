@@ -21,7 +21,7 @@ export const JoinGroup = api('JoinGroup', 11, '0-9', {
     protocolType: str.null().in('7+'),
     protocolName: str.null('7+'),
     leader: str,
-    skipAssignment: bool.in('9'),
+    skipAssignment: bool.in('9+'),
     memberId: str,
     members: arr({ memberId: str, groupInstanceId: str.null().in('5+'), metadata: bytes }),
   },

@@ -6,7 +6,7 @@ export const LeaveGroup = api('LeaveGroup', 13, '0-5', {
   request: {
     groupId: str,
     memberId: str.in('-2'),
-    members: arr({ memberId: str, groupInstanceId: str.null(), reason: str.null().in('5') }).in('3+'),
+    members: arr({ memberId: str, groupInstanceId: str.null(), reason: str.null().in('5+') }).in('3+'),
   },
   response: {
     throttleTimeMs: i32.in('1+'),

@@ -8,7 +8,7 @@ export const DescribeGroups = api('DescribeGroups', 15, '0-6', {
     throttleTimeMs: i32.in('1+'),
     groups: arr({
       errorCode: i16.def(0),
-      errorMessage: str.null().in('6'),
+      errorMessage: str.null().in('6+'),
       groupId: str,
       groupState: str,
       protocolType: str,

@@ -7,8 +7,8 @@ export const ApiVersions = api('ApiVersions', 18, '0-5', {
   request: {
     clientSoftwareName: str.in('3+'),
     clientSoftwareVersion: str.in('3+'),
-    clusterId: str.null().in('5'),
-    nodeId: i32.in('5', -1),
+    clusterId: str.null().in('5+'),
+    nodeId: i32.in('5+', -1),
   },
   response: {
     errorCode: i16.def(0),

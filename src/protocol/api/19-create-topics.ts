@@ -18,7 +18,7 @@ export const CreateTopics = api('CreateTopics', 19, '2-7', {
     throttleTimeMs: i32.def(0),
     topics: arr({
       name: str,
-      topicId: uuid.in('7'),
+      topicId: uuid.in('7+'),
       errorCode: i16.def(0),
       errorMessage: str.null(),
       topicConfigErrorCode: i16.tag(0, '5+'),

@@ -7,7 +7,7 @@ export const EndTxn = api('EndTxn', 26, '0-5', {
   response: {
     throttleTimeMs: i32.def(0),
     errorCode: i16.def(0),
-    producerId: i64.in('5', -1),
-    producerEpoch: i16.in('5', -1),
+    producerId: i64.in('5+', -1),
+    producerEpoch: i16.in('5+', -1),
   },
 })

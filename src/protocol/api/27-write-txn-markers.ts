@@ -11,7 +11,7 @@ export const WriteTxnMarkers = api('WriteTxnMarkers', 27, '1-2', {
       transactionResult: bool,
       topics: arr({ name: str, partitionIndexes: arr(i32) }),
       coordinatorEpoch: i32,
-      transactionVersion: i8.in('2'),
+      transactionVersion: i8.in('2+'),
     }),
   },
   response: {

@@ -13,7 +13,7 @@ export const TxnOffsetCommit = api('TxnOffsetCommit', 28, '0-6', {
     groupInstanceId: str.null().in('3+'),
     topics: arr({
       name: str.in('-5'),
-      topicId: uuid.in('6'),
+      topicId: uuid.in('6+'),
       partitions: arr({
         partitionIndex: i32,
         committedOffset: i64,
@@ -26,7 +26,7 @@ export const TxnOffsetCommit = api('TxnOffsetCommit', 28, '0-6', {
     throttleTimeMs: i32.def(0),
     topics: arr({
       name: str.in('-5'),
-      topicId: uuid.in('6'),
+      topicId: uuid.in('6+'),
       partitions: arr({ partitionIndex: i32, errorCode: i16.def(0) }),
     }),
   },

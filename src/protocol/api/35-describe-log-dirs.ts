@@ -16,7 +16,7 @@ export const DescribeLogDirs = api('DescribeLogDirs', 35, '1-5', {
       }),
       totalBytes: i64.in('4+', -1),
       usableBytes: i64.in('4+', -1),
-      isCordoned: bool.in('5'),
+      isCordoned: bool.in('5+'),
     }),
   },
 })

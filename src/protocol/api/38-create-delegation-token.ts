@@ -4,8 +4,8 @@ import { api, arr, bytes, i16, i32, i64, str } from '../schema.ts'
 export const CreateDelegationToken = api('CreateDelegationToken', 38, '1-3', {
   flex: 2,
   request: {
-    ownerPrincipalType: str.null().in('3', ''),
-    ownerPrincipalName: str.null().in('3', ''),
+    ownerPrincipalType: str.null().in('3+', ''),
+    ownerPrincipalName: str.null().in('3+', ''),
     renewers: arr({ principalType: str, principalName: str }),
     maxLifetimeMs: i64,
   },
@@ -13,8 +13,8 @@ export const CreateDelegationToken = api('CreateDelegationToken', 38, '1-3', {
     errorCode: i16.def(0),
     principalType: str,
     principalName: str,
-    tokenRequesterPrincipalType: str.in('3'),
-    tokenRequesterPrincipalName: str.in('3'),
+    tokenRequesterPrincipalType: str.in('3+'),
+    tokenRequesterPrincipalName: str.in('3+'),
     issueTimestampMs: i64,
     expiryTimestampMs: i64,
     maxTimestampMs: i64,

@@ -6,6 +6,6 @@ export const DeleteGroups = api('DeleteGroups', 42, '0-3', {
   request: { groupsNames: arr(str) },
   response: {
     throttleTimeMs: i32.def(0),
-    results: arr({ groupId: str, errorCode: i16.def(0), errorMessage: str.null().in('3') }),
+    results: arr({ groupId: str, errorCode: i16.def(0), errorMessage: str.null().in('3+') }),
   },
 })

@@ -5,12 +5,12 @@ export const AlterPartitionReassignments = api('AlterPartitionReassignments', 45
   flex: 0,
   request: {
     timeoutMs: i32.def(60000),
-    allowReplicationFactorChange: bool.in('1', true),
+    allowReplicationFactorChange: bool.in('1+', true),
     topics: arr({ name: str, partitions: arr({ partitionIndex: i32, replicas: arr(i32).null() }) }),
   },
   response: {
     throttleTimeMs: i32.def(0),
-    allowReplicationFactorChange: bool.in('1', true),
+    allowReplicationFactorChange: bool.in('1+', true),
     errorCode: i16.def(0),
     errorMessage: str.null(),
     responses: arr({

@@ -16,7 +16,7 @@ export const Vote = api('Vote', 52, '0-2', {
         voterDirectoryId: uuid.in('1+'),
         lastOffsetEpoch: i32,
         lastOffset: i64,
-        preVote: bool.in('2'),
+        preVote: bool.in('2+'),
       }),
     }),
   },

@@ -5,12 +5,12 @@ export const BeginQuorumEpoch = api('BeginQuorumEpoch', 53, '0-1', {
   flex: 1,
   request: {
     clusterId: str.null(),
-    voterId: i32.in('1', -1),
+    voterId: i32.in('1+', -1),
     topics: arr({
       topicName: str,
-      partitions: arr({ partitionIndex: i32, voterDirectoryId: uuid.in('1'), leaderId: i32, leaderEpoch: i32 }),
+      partitions: arr({ partitionIndex: i32, voterDirectoryId: uuid.in('1+'), leaderId: i32, leaderEpoch: i32 }),
     }),
-    leaderEndpoints: arr({ name: str, host: str, port: u16 }).in('1'),
+    leaderEndpoints: arr({ name: str, host: str, port: u16 }).in('1+'),
   },
   response: {
     errorCode: i16.def(0),

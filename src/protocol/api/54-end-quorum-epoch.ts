@@ -12,10 +12,10 @@ export const EndQuorumEpoch = api('EndQuorumEpoch', 54, '0-1', {
         leaderId: i32,
         leaderEpoch: i32,
         preferredSuccessors: arr(i32).in('0'),
-        preferredCandidates: arr({ candidateId: i32, candidateDirectoryId: uuid }).in('1'),
+        preferredCandidates: arr({ candidateId: i32, candidateDirectoryId: uuid }).in('1+'),
       }),
     }),
-    leaderEndpoints: arr({ name: str, host: str, port: u16 }).in('1'),
+    leaderEndpoints: arr({ name: str, host: str, port: u16 }).in('1+'),
   },
   response: {
     errorCode: i16.def(0),

@@ -3,7 +3,7 @@ import { api, arr, i16, i32, i64, str, u16, uuid } from '../schema.ts'
 
 const replicaState = {
   replicaId: i32,
-  replicaDirectoryId: uuid.in('2'),
+  replicaDirectoryId: uuid.in('2+'),
   logEndOffset: i64,
   lastFetchTimestamp: i64.in('1+', -1),
   lastCaughtUpTimestamp: i64.in('1+', -1),
@@ -14,13 +14,13 @@ export const DescribeQuorum = api('DescribeQuorum', 55, '0-2', {
   request: { topics: arr({ topicName: str, partitions: arr({ partitionIndex: i32 }) }) },
   response: {
     errorCode: i16.def(0),
-    errorMessage: str.null().in('2', ''),
+    errorMessage: str.null().in('2+', ''),
     topics: arr({
       topicName: str,
       partitions: arr({
         partitionIndex: i32,
         errorCode: i16.def(0),
-        errorMessage: str.null().in('2', ''),
+        errorMessage: str.null().in('2+', ''),
         leaderId: i32,
         leaderEpoch: i32,
         highWatermark: i64,
@@ -28,6 +28,6 @@ export const DescribeQuorum = api('DescribeQuorum', 55, '0-2', {
         observers: arr(replicaState),
       }),
     }),
-    nodes: arr({ nodeId: i32, listeners: arr({ name: str, host: str, port: u16 }) }).in('2'),
+    nodes: arr({ nodeId: i32, listeners: arr({ name: str, host: str, port: u16 }) }).in('2+'),
   },
 })

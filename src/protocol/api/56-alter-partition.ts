@@ -12,7 +12,7 @@ export const AlterPartition = api('AlterPartition', 56, '2-3', {
         partitionIndex: i32,
         leaderEpoch: i32,
         newIsr: arr(i32).in('2'),
-        newIsrWithEpochs: arr({ brokerId: i32, brokerEpoch: i64.def(-1) }).in('3'),
+        newIsrWithEpochs: arr({ brokerId: i32, brokerEpoch: i64.def(-1) }).in('3+'),
         leaderRecoveryState: i8.def(0),
         partitionEpoch: i32,
       }),

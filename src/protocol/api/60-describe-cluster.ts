@@ -6,7 +6,7 @@ export const DescribeCluster = api('DescribeCluster', 60, '0-2', {
   request: {
     includeClusterAuthorizedOperations: bool,
     endpointType: i8.in('1+', 1),
-    includeFencedBrokers: bool.in('2'),
+    includeFencedBrokers: bool.in('2+'),
   },
   response: {
     throttleTimeMs: i32.def(0),
@@ -20,7 +20,7 @@ export const DescribeCluster = api('DescribeCluster', 60, '0-2', {
       host: str,
       port: i32,
       rack: str.null(),
-      isFenced: bool.in('2'),
+      isFenced: bool.in('2+'),
     }),
     clusterAuthorizedOperations: i32.def(-2147483648),
   },

@@ -7,7 +7,7 @@ export const ListTransactions = api('ListTransactions', 66, '0-2', {
     stateFilters: arr(str),
     producerIdFilters: arr(i64),
     durationFilter: i64.in('1+', -1),
-    transactionalIdPattern: str.null().in('2'),
+    transactionalIdPattern: str.null().in('2+'),
   },
   response: {
     throttleTimeMs: i32.def(0),

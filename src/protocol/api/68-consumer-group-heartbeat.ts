@@ -12,7 +12,7 @@ export const ConsumerGroupHeartbeat = api('ConsumerGroupHeartbeat', 68, '0-1', {
     rackId: str.null(),
     rebalanceTimeoutMs: i32.def(-1),
     subscribedTopicNames: arr(str).null(),
-    subscribedTopicRegex: str.null().in('1'),
+    subscribedTopicRegex: str.null().in('1+'),
     serverAssignor: str.null(),
     topicPartitions: arr({ topicId: uuid, partitions: arr(i32) }).null(),
   },

@@ -27,7 +27,7 @@ export const ConsumerGroupDescribe = api('ConsumerGroupDescribe', 69, '0-1', {
         subscribedTopicRegex: str.null(),
         assignment: struct(assignment),
         targetAssignment: struct(assignment),
-        memberType: i8.in('1', -1),
+        memberType: i8.in('1+', -1),
       }),
       authorizedOperations: i32.def(-2147483648),
     }),

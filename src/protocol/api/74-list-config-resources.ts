@@ -3,10 +3,10 @@ import { api, arr, i8, i16, i32, str } from '../schema.ts'
 
 export const ListConfigResources = api('ListConfigResources', 74, '0-1', {
   flex: 0,
-  request: { resourceTypes: arr(i8).in('1') },
+  request: { resourceTypes: arr(i8).in('1+') },
   response: {
     throttleTimeMs: i32.def(0),
     errorCode: i16.def(0),
-    configResources: arr({ resourceName: str, resourceType: i8.in('1', 16) }),
+    configResources: arr({ resourceName: str, resourceType: i8.in('1+', 16) }),
   },
 })

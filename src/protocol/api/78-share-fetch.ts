@@ -12,8 +12,8 @@ export const ShareFetch = api('ShareFetch', 78, '1-2', {
     maxBytes: i32.def(0x7fffffff),
     maxRecords: i32,
     batchSize: i32,
-    shareAcquireMode: i8.in('2'),
-    isRenewAck: bool.in('2'),
+    shareAcquireMode: i8.in('2+'),
+    isRenewAck: bool.in('2+'),
     topics: arr({
       topicId: uuid,
       partitions: arr({

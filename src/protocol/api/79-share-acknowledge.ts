@@ -7,7 +7,7 @@ export const ShareAcknowledge = api('ShareAcknowledge', 79, '1-2', {
     groupId: str.null(),
     memberId: str.null(),
     shareSessionEpoch: i32,
-    isRenewAck: bool.in('2'),
+    isRenewAck: bool.in('2+'),
     topics: arr({
       topicId: uuid,
       partitions: arr({
@@ -20,7 +20,7 @@ export const ShareAcknowledge = api('ShareAcknowledge', 79, '1-2', {
     throttleTimeMs: i32.def(0),
     errorCode: i16.def(0),
     errorMessage: str.null(),
-    acquisitionLockTimeoutMs: i32.in('2'),
+    acquisitionLockTimeoutMs: i32.in('2+'),
     responses: arr({
       topicId: uuid,
       partitions: arr({

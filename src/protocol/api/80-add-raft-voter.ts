@@ -9,7 +9,7 @@ export const AddRaftVoter = api('AddRaftVoter', 80, '0-1', {
     voterId: i32,
     voterDirectoryId: uuid,
     listeners: arr({ name: str, host: str, port: u16 }),
-    ackWhenCommitted: bool.in('1', true),
+    ackWhenCommitted: bool.in('1+', true),
   },
   response: { throttleTimeMs: i32.def(0), errorCode: i16.def(0), errorMessage: str.null() },
 })

@@ -12,7 +12,7 @@ export const WriteShareGroupState = api('WriteShareGroupState', 85, '0-1', {
         stateEpoch: i32,
         leaderEpoch: i32,
         startOffset: i64,
-        deliveryCompleteCount: i32.in('1', -1),
+        deliveryCompleteCount: i32.in('1+', -1),
         stateBatches: arr({ firstOffset: i64, lastOffset: i64, deliveryState: i8, deliveryCount: i16 }),
       }),
     }),

@@ -25,7 +25,7 @@ export const StreamsGroupDescribe = api('StreamsGroupDescribe', 89, '0-1', {
   request: {
     groupIds: arr(str),
     includeAuthorizedOperations: bool,
-    includeTopologyDescription: bool.in('1'),
+    includeTopologyDescription: bool.in('1+'),
   },
   response: {
     throttleTimeMs: i32.def(0),
@@ -69,9 +69,9 @@ export const StreamsGroupDescribe = api('StreamsGroupDescribe', 89, '0-1', {
         globalStores: arr({ source: struct(topologyDescriptionNode), processor: struct(topologyDescriptionNode) }),
       })
         .null()
-        .in('1'),
-      topologyDescriptionStatus: i8.in('1'),
-      assignorName: str.null().in('1'),
+        .in('1+'),
+      topologyDescriptionStatus: i8.in('1+'),
+      assignorName: str.null().in('1+'),
     }),
   },
 })

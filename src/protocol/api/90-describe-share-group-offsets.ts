@@ -17,7 +17,7 @@ export const DescribeShareGroupOffsets = api('DescribeShareGroupOffsets', 90, '0
           partitionIndex: i32,
           startOffset: i64,
           leaderEpoch: i32,
-          lag: i64.in('1', -1),
+          lag: i64.in('1+', -1),
           errorCode: i16.def(0),
           errorMessage: str.null(),
         }),
