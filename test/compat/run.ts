@@ -1,0 +1,226 @@
+// npm run compat: everybody's clients against one broker. By default the broker is ours, started by the command line on a fresh data directory;
+// --bootstrap points the same checks at any other broker, which is how the checks themselves are held against Apache Kafka.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { type Broker, startBroker } from './broker.ts'
+import { buildSuites, type Suite } from './checks.ts'
+import { type Client, expectEqual, expectTrue, type World } from './client.ts'
+import { dumpLogCheck, openJava } from './clients/java.ts'
+import { openKcat } from './clients/kcat.ts'
+import { type LibraryOptions, openLibrary } from './clients/library.ts'
+import { openOttla } from './clients/ottla.ts'
+import { type Installed, install, isMissing, JAVA_VERSIONS } from './install.ts'
+import { fetchOnce } from './probe.ts'
+import { killLeftovers } from './process.ts'
+import { EVERYTHING } from './records.ts'
+
+const HELP = `npm run compat [-- options]
+  --bootstrap host:port   check this broker instead of starting our own
+  --only a,b              these clients alone: kcat, java (or "java 3.9.1"), librdkafka, kafkajs, platformatic, ottla
+  --install               install the clients into the cache folder, then stop
+  --no-install            use what is installed, fetch nothing
+  --keep                  leave the data directory
+OTTLA_COMPAT_CACHE        the cache folder (default ~/.cache/ottla-compat)
+`
+
+const SOURCES = fileURLToPath(new URL('../../../test/compat/', import.meta.url))
+
+interface Tally {
+  passed: number
+  failed: number
+  skipped: number
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      bootstrap: { type: 'string' },
+      only: { type: 'string' },
+      install: { type: 'boolean', default: false },
+      'no-install': { type: 'boolean', default: false },
+      keep: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const only = values.only?.split(',').map(name => name.trim())
+  const wanted = (client: string) => only === undefined || only.some(name => client === name || client.startsWith(`${name} `))
+  const installed = await install(SOURCES, { fetch: !values['no-install'], wanted })
+  if (values.install) return 0
+
+  const data = mkdtempSync(join(tmpdir(), 'ottla-compat-'))
+  const broker = values.bootstrap === undefined ? await startBroker(['--port', '0', '--data', data]) : undefined
+  const bootstrap = values.bootstrap ?? broker!.bootstrap
+  const tally: Tally = { passed: 0, failed: 0, skipped: 0 }
+  try {
+    const clients = await openClients(bootstrap, installed, wanted, tally)
+    try {
+      const world = worldOf(bootstrap, broker === undefined ? undefined : data, clients)
+      const suites = buildSuites(clients, world)
+      if (broker !== undefined) suites.push(brokerSuite(broker, installed, world))
+      for (const suite of suites) await runSuite(suite, tally)
+    } finally {
+      for (const client of clients) client.close?.()
+    }
+  } finally {
+    await broker?.kill()
+    killLeftovers()
+    if (values.keep) process.stdout.write(`data directory: ${data}\n`)
+    else rmSync(data, { recursive: true, force: true })
+  }
+  process.stdout.write(`${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped\n`)
+  return tally.failed === 0 && tally.passed > 0 ? 0 : 1
+}
+
+function report(client: string, check: string, outcome: string): void {
+  process.stdout.write(`${client.padEnd(13)} ${check.padEnd(62)} ${outcome}\n`)
+}
+
+async function runSuite({ client, checks }: Suite, tally: Tally): Promise<void> {
+  for (const check of checks) {
+    const started = performance.now()
+    const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`
+    try {
+      await check.run()
+      tally.passed++
+      report(client, check.name, `passed   ${seconds()}`)
+    } catch (error) {
+      tally.failed++
+      report(client, check.name, `FAILED   ${seconds()}  ${(error as Error).message.replaceAll('\n', ' | ')}`)
+    }
+  }
+}
+
+/** Opens what is wanted and installed; the others are reported as not run. */
+async function openClients(bootstrap: string, installed: Installed, wanted: (name: string) => boolean, tally: Tally): Promise<Client[]> {
+  const packageVersion = (name: string) => {
+    const file = join(installed.packages, 'node_modules', name, 'package.json')
+    return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+  }
+  type Options = Pick<LibraryOptions, 'reads' | 'configs' | 'node' | 'speech'> & { package: string }
+  const library = (name: LibraryOptions['name'], o: Options) =>
+    openLibrary({ ...o, name, version: packageVersion(o.package), packages: installed.packages, bootstrap })
+  const { npm, binding, node24, jars } = installed
+  const node = process.execPath
+  const openers: [string, () => Promise<Client | string>][] = [
+    [
+      'librdkafka',
+      async () => {
+        if (isMissing(binding)) return binding.missing
+        // The binding hands librdkafka an empty buffer as no value at all.
+        const speech = { ...EVERYTHING, emptyValue: false }
+        return await library('librdkafka', { package: '@confluentinc/kafka-javascript', reads: true, configs: false, node, speech })
+      },
+    ],
+    ['kcat', () => openKcat(bootstrap)],
+    [
+      'kafkajs',
+      async () => {
+        if (isMissing(npm)) return npm.missing
+        return await library('kafkajs', { package: 'kafkajs', reads: false, configs: true, node, speech: EVERYTHING })
+      },
+    ],
+    [
+      'platformatic',
+      async () => {
+        if (isMissing(node24)) return node24.missing
+        return await library('platformatic', {
+          package: '@platformatic/kafka',
+          reads: true,
+          configs: true,
+          node: node24,
+          speech: EVERYTHING,
+        })
+      },
+    ],
+    ['ottla', () => openOttla(bootstrap)],
+    ...JAVA_VERSIONS.map((version): [string, () => Promise<Client | string>] => [
+      `java ${version}`,
+      async () => {
+        const libs = jars.get(version)!
+        return isMissing(libs) ? libs.missing : openJava(version, libs, bootstrap)
+      },
+    ]),
+  ]
+  const clients: Client[] = []
+  for (const [name, open] of openers) {
+    if (!wanted(name)) continue
+    const client = await open().catch((error: Error) => `could not be opened: ${error.message}`)
+    if (typeof client !== 'string') clients.push(client)
+    else if (client.startsWith('could not be opened')) {
+      tally.failed++
+      report(name, '(all checks)', `FAILED   ${client}`)
+    } else {
+      tally.skipped++
+      report(name, '(all checks)', `not run  ${client}`)
+    }
+  }
+  process.stdout.write(`${clients.map(({ name, version }) => (name.endsWith(version) ? name : `${name} ${version}`)).join(', ')}\n\n`)
+  return clients
+}
+
+function worldOf(bootstrap: string, dataDirectory: string | undefined, clients: readonly Client[]): World {
+  const stamp = Date.now().toString(36)
+  let count = 0
+  const admin = clients.find(client => client.admin !== undefined)?.admin
+  return {
+    bootstrap,
+    dataDirectory,
+    topicName: stem => `compat-${stem}-${stamp}-${count++}`,
+    async createTopic(topic, partitions, configs = {}) {
+      const maker = admin ?? (await openOttla(bootstrap).then(ottla => (typeof ottla === 'string' ? undefined : ottla.admin)))
+      if (maker === undefined) throw new Error('no client at hand that creates topics')
+      await maker.createTopic(topic, partitions, configs)
+    },
+  }
+}
+
+/** What must hold of our broker after all that. */
+function brokerSuite(broker: Broker, installed: Installed, world: World): Suite {
+  const jars = installed.jars.get('4.3.1')
+  const checks = [
+    {
+      name: 'a topic is served from the moment its creation is answered',
+      async run() {
+        for (let i = 0; i < 5; i++) {
+          const topic = world.topicName('at-once')
+          await world.createTopic(topic, 4)
+          for (const partition of [0, 1, 2, 3]) {
+            expectEqual((await fetchOnce(world.bootstrap, topic, partition, 0)).errorCode, 0, `error code of partition ${partition}`)
+          }
+        }
+      },
+    },
+    {
+      name: 'no error in its log',
+      async run() {
+        const errors = broker
+          .log()
+          .split('\n')
+          .filter(line => /\berror\b/i.test(line))
+        expectEqual(errors, [], 'lines that speak of an error')
+      },
+    },
+    {
+      name: 'SIGTERM ends it cleanly',
+      async run() {
+        expectEqual(await broker.stop(), 0, 'exit code')
+        expectTrue(!broker.log().includes('Unhandled'), 'it left an unhandled error behind')
+      },
+    },
+  ]
+  if (typeof jars === 'string') checks.push(dumpLogCheck(jars, '4.3.1', world))
+  return { client: 'broker', checks }
+}
+
+process.exitCode = await main().catch((error: Error) => {
+  process.stderr.write(`compat: ${error.message}\n`)
+  return 1
+})
+process.exit()
