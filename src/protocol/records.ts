@@ -52,23 +52,13 @@ export interface RecordView {
   readonly headerCount: number
 }
 
-/** The smallest record: seven one-byte fields. A count that needs more bytes than there are is refused before the walk. */
-const MIN_RECORD_BYTES = 7
-
 /**
  * Visits `count` records that must fill bytes start…end of `body` exactly, in order, checking every length. Allocates nothing per record.
  * @throws ProtocolError on damage, after the visits of the records before it
  */
-export function walkRecords(body: Uint8Array, start: number, end: number, count: number, visit: (record: RecordView) => void): void {
-  if (count < 0 || count * MIN_RECORD_BYTES > end - start) {
-    throw new ProtocolError(`a batch of ${count} records in ${end - start} bytes`)
-  }
-  const cursor = new RecordCursor(body, start, end)
-  for (let i = 0; i < count; i++) {
-    cursor.next()
-    visit(cursor)
-  }
-  if (cursor.end !== end) throw new ProtocolError(`${end - cursor.end} bytes after the last of ${count} records`)
+export function walkRecords(body: Buffer, start: number, end: number, count: number, visit: (record: RecordView) => void): void {
+  const walk = new RecordWalk(body, start, end, count)
+  while (walk.next()) visit(walk)
 }
 
 /** A batch's records as they are walked: `bytes` from `start` to `end`, decompressed when the batch is. */
@@ -99,32 +89,77 @@ export function decodeBatch(b: Buffer, p: number, limits: { maxBytes: number }):
   const appendTime = batch.hasLogAppendTime(b, p) ? batch.maxTimestamp(b, p) : undefined
   const body = openBody(b, p, limits)
   const records: DecodedRecord[] = []
-  walkRecords(body.bytes, body.start, body.end, batch.recordCount(b, p), view => {
+  const walk = new RecordWalk(body.bytes, body.start, body.end, batch.recordCount(b, p))
+  while (walk.next()) {
     records.push({
-      offset: safe(base.offset + view.offsetDelta, 'offset'),
-      timestamp: safe(appendTime ?? base.timestamp + view.timestampDelta, 'timestamp'),
-      key: bytesAt(body.bytes, view.keyStart, view.keySize),
-      value: bytesAt(body.bytes, view.valueStart, view.valueSize),
-      headers: readHeaders(body.bytes, view),
+      offset: safe(base.offset + walk.offsetDelta, 'offset'),
+      timestamp: safe(appendTime ?? base.timestamp + walk.timestampDelta, 'timestamp'),
+      key: bytesAt(body.bytes, walk.keyStart, walk.keySize),
+      value: bytesAt(body.bytes, walk.valueStart, walk.valueSize),
+      headers: walk.headers(),
     })
-  })
+  }
   return records
 }
 
-/** The headers of a record whose view came from a walk over `body`. */
-export function readHeaders(body: Buffer, view: RecordView): RecordHeader[] {
-  if (view.headerCount === 0) return []
-  const headers: RecordHeader[] = []
-  const cursor = new RecordCursor(body, view.headersStart, view.end)
-  for (let i = 0; i < view.headerCount; i++) {
-    const keySize = cursor.varint()
-    const key = body.toString('utf8', cursor.position, cursor.position + keySize)
-    cursor.position += keySize
-    const valueSize = cursor.varint()
-    headers.push({ key, value: bytesAt(body, cursor.position, valueSize) })
-    if (valueSize > 0) cursor.position += valueSize
+/**
+ * The same batch with its records in another codec, or numbered anew from 0 without gaps (`renumber`), or both. Everything else is kept;
+ * the checksum is set.
+ * @param body  the batch's records, walked before and found whole
+ */
+export function rebuildBatch(
+  b: Buffer,
+  p: number,
+  body: BatchBody,
+  o: { codec: Codec; level?: number | undefined; renumber: boolean },
+): Buffer {
+  const count = batch.recordCount(b, p)
+  const records = o.renumber ? renumbered(body, count) : body.bytes.subarray(body.start, body.end)
+  const packed = compress(o.codec, records, o.level)
+  const rebuilt = Buffer.allocUnsafe(BATCH_HEADER_BYTES + packed.length)
+  b.copy(rebuilt, 0, p, p + BATCH_HEADER_BYTES)
+  packed.copy(rebuilt, BATCH_HEADER_BYTES)
+  batch.setLength(rebuilt, 0, rebuilt.length - LOG_OVERHEAD)
+  batch.setAttributes(rebuilt, 0, (batch.attributes(b, p) & ~batch.CODEC_MASK) | o.codec)
+  if (o.renumber) batch.setLastOffsetDelta(rebuilt, 0, count - 1)
+  batch.setCrc(rebuilt, 0)
+  return rebuilt
+}
+
+/** What renumbering may add to a record: the longest offset delta and length for the shortest. */
+const RENUMBER_GROWTH_BYTES = 8
+
+function renumbered(body: BatchBody, count: number): Buffer {
+  const { bytes } = body
+  const out = Buffer.allocUnsafe(body.end - body.start + count * RENUMBER_GROWTH_BYTES)
+  const walk = new RecordWalk(bytes, body.start, body.end, count)
+  let p = 0
+  while (walk.next()) {
+    const keySize = Math.max(walk.keySize, 0)
+    const valueSize = Math.max(walk.valueSize, 0)
+    const headersSize = walk.end - walk.headersStart
+    const size =
+      1 +
+      sizeOfVarlong(walk.timestampDelta) +
+      sizeOfVarint(walk.index) +
+      sizeOfVarint(walk.keySize) +
+      keySize +
+      sizeOfVarint(walk.valueSize) +
+      valueSize +
+      sizeOfVarint(walk.headerCount) +
+      headersSize
+    p = writeVarint(out, p, size)
+    out[p++] = 0
+    p = writeVarlong(out, p, walk.timestampDelta)
+    p = writeVarint(out, p, walk.index)
+    p = writeVarint(out, p, walk.keySize)
+    p += bytes.copy(out, p, walk.keyStart, walk.keyStart + keySize)
+    p = writeVarint(out, p, walk.valueSize)
+    p += bytes.copy(out, p, walk.valueStart, walk.valueStart + valueSize)
+    p = writeVarint(out, p, walk.headerCount)
+    p += bytes.copy(out, p, walk.headersStart, walk.end)
   }
-  return headers
+  return out.subarray(0, p)
 }
 
 export interface BatchInput {
@@ -250,7 +285,11 @@ function bytesAt(b: Buffer, start: number, size: number): Buffer | null {
   return size < 0 ? null : b.subarray(start, start + size)
 }
 
-class RecordCursor implements RecordView {
+/** The smallest record: seven one-byte fields. A count that needs more bytes than there are is refused before the walk. */
+const MIN_RECORD_BYTES = 7
+
+/** walkRecords for those who go through records in a loop of their own: after each `next()` that returned true it is the view of that record. */
+export class RecordWalk implements RecordView {
   index = -1
   start = 0
   end: number
@@ -262,70 +301,97 @@ class RecordCursor implements RecordView {
   valueSize = 0
   headersStart = 0
   headerCount = 0
-  /** The next byte to read, and the first that must not be. */
-  position: number
-  limit: number
-  readonly #bytes: Uint8Array
+  readonly #bytes: Buffer
+  readonly #count: number
   readonly #bodyEnd: number
+  /** The next byte to read, and the first that must not be. */
+  #position: number
+  #limit: number
 
-  constructor(bytes: Uint8Array, start: number, end: number) {
+  /** @throws ProtocolError when so many records cannot lie in bytes start…end */
+  constructor(bytes: Buffer, start: number, end: number, count: number) {
+    if (count < 0 || count * MIN_RECORD_BYTES > end - start) throw new ProtocolError(`a batch of ${count} records in ${end - start} bytes`)
     this.#bytes = bytes
-    this.position = start
-    this.end = start
-    this.limit = end
+    this.#count = count
     this.#bodyEnd = end
+    this.#position = start
+    this.#limit = end
+    this.end = start
   }
 
-  next(): void {
-    this.index++
-    this.start = this.position
-    this.limit = this.#bodyEnd
-    const size = this.varint()
-    this.end = this.position + size
-    if (size < 0 || this.end > this.#bodyEnd) this.#damaged(`${size} bytes long, ${this.#bodyEnd - this.position} left`)
-    this.limit = this.end
-    this.position++ // attributes: unused, and not looked at by Kafka either
-    this.timestampDelta = this.varlong()
-    this.offsetDelta = this.varint()
-    this.keySize = this.varint()
-    this.keyStart = this.position
+  /** @returns false after the last record, which must end where the body does. @throws ProtocolError on damage */
+  next(): boolean {
+    if (++this.index === this.#count) {
+      if (this.end !== this.#bodyEnd) throw new ProtocolError(`${this.#bodyEnd - this.end} bytes after the last of ${this.#count} records`)
+      return false
+    }
+    this.start = this.#position
+    this.#limit = this.#bodyEnd
+    const size = this.#varint()
+    this.end = this.#position + size
+    if (size < 0 || this.end > this.#bodyEnd) this.#damaged(`${size} bytes long, ${this.#bodyEnd - this.#position} left`)
+    this.#limit = this.end
+    this.#position++ // attributes: unused, and not looked at by Kafka either
+    this.timestampDelta = this.#varlong()
+    this.offsetDelta = this.#varint()
+    this.keySize = this.#varint()
+    this.keyStart = this.#position
     this.#skip(this.keySize, 'key')
-    this.valueSize = this.varint()
-    this.valueStart = this.position
+    this.valueSize = this.#varint()
+    this.valueStart = this.#position
     this.#skip(this.valueSize, 'value')
-    this.headerCount = this.varint()
-    this.headersStart = this.position
+    this.headerCount = this.#varint()
+    this.headersStart = this.#position
     if (this.headerCount !== 0) this.#skipHeaders()
-    if (this.position !== this.limit) this.#damaged(`${this.limit - this.position} bytes after its last field`)
+    if (this.#position !== this.#limit) this.#damaged(`${this.#limit - this.#position} bytes after its last field`)
+    return true
+  }
+
+  /** The current record's headers. */
+  headers(): RecordHeader[] {
+    const bytes = this.#bytes
+    const headers: RecordHeader[] = []
+    const resumeAt = this.#position
+    this.#position = this.headersStart
+    for (let i = 0; i < this.headerCount; i++) {
+      const keySize = this.#varint()
+      const key = bytes.toString('utf8', this.#position, this.#position + keySize)
+      this.#position += keySize
+      const valueSize = this.#varint()
+      headers.push({ key, value: bytesAt(bytes, this.#position, valueSize) })
+      this.#skip(valueSize, 'header value')
+    }
+    this.#position = resumeAt
+    return headers
   }
 
   /** A zig-zag varint of at most 5 bytes. */
-  varint(): number {
+  #varint(): number {
     const bytes = this.#bytes
-    let p = this.position
-    if (p >= this.limit) this.#damaged('ends inside a field')
+    let p = this.#position
+    if (p >= this.#limit) this.#damaged('ends inside a field')
     let byte = bytes[p++]!
     let value = byte & 0x7f
     for (let shift = 7; byte > 0x7f; shift += 7) {
-      if (p >= this.limit) this.#damaged('ends inside a varint')
+      if (p >= this.#limit) this.#damaged('ends inside a varint')
       byte = bytes[p++]!
       if (shift === 28 && byte > 0x0f) this.#damaged('varint of more than 32 bits')
       value |= (byte & 0x7f) << shift
     }
-    this.position = p
+    this.#position = p
     return (value >>> 1) ^ -(value & 1)
   }
 
   /** A zig-zag varint of at most 10 bytes; beyond 2^53 the result is rounded, but still not a safe integer. */
-  varlong(): number {
+  #varlong(): number {
     const bytes = this.#bytes
-    const p = this.position
+    const p = this.#position
     // Up to 4 bytes (±2^27) is nearly every timestamp delta.
-    for (let at = p, value = 0, shift = 0; at < this.limit && shift < 28; shift += 7) {
+    for (let at = p, value = 0, shift = 0; at < this.#limit && shift < 28; shift += 7) {
       const byte = bytes[at++]!
       value |= (byte & 0x7f) << shift
       if (byte <= 0x7f) {
-        this.position = at
+        this.#position = at
         return (value >>> 1) ^ -(value & 1)
       }
     }
@@ -333,36 +399,36 @@ class RecordCursor implements RecordView {
   }
 
   #longVarlong(): number {
-    if (this.position >= this.limit) this.#damaged('ends inside a field')
-    const first = this.#bytes[this.position]!
+    if (this.#position >= this.#limit) this.#damaged('ends inside a field')
+    const first = this.#bytes[this.#position]!
     let half = (first & 0x7f) >>> 1 // the number without its lowest bit, the sign
     let scale = 64
     let byte = first
-    let p = this.position + 1
+    let p = this.#position + 1
     for (let count = 2; byte > 0x7f; count++) {
-      if (p >= this.limit) this.#damaged('ends inside a varint')
+      if (p >= this.#limit) this.#damaged('ends inside a varint')
       byte = this.#bytes[p++]!
       if (count === 10 && byte > 1) this.#damaged('varint of more than 64 bits')
       half += (byte & 0x7f) * scale
       scale *= 128
     }
-    this.position = p
+    this.#position = p
     return first & 1 ? -half - 1 : half
   }
 
   #skip(size: number, what: string): void {
-    if (size < -1 || size > this.limit - this.position) this.#damaged(`${what} of ${size} bytes, ${this.limit - this.position} left`)
-    if (size > 0) this.position += size
+    if (size < -1 || size > this.#limit - this.#position) this.#damaged(`${what} of ${size} bytes, ${this.#limit - this.#position} left`)
+    if (size > 0) this.#position += size
   }
 
   #skipHeaders(): void {
     const count = this.headerCount
-    if (count < 0 || count > this.limit - this.position) this.#damaged(`${count} headers in ${this.limit - this.position} bytes`)
+    if (count < 0 || count > this.#limit - this.#position) this.#damaged(`${count} headers in ${this.#limit - this.#position} bytes`)
     for (let i = 0; i < count; i++) {
-      const keySize = this.varint()
+      const keySize = this.#varint()
       if (keySize < 0) this.#damaged('header without a key')
       this.#skip(keySize, 'header key')
-      this.#skip(this.varint(), 'header value')
+      this.#skip(this.#varint(), 'header value')
     }
   }
 
