@@ -1,0 +1,28 @@
+// What ApiVersions tells clients. Advertise only what is finished: clients switch features on by what is advertised.
+// Facts: KIP-896 and the mins that clients depend on (KAFKA-18659: librdkafka gives up compression unless Produce reaches down to 0, which
+// nobody serves any more: an actual Produce v0–2 gets its connection closed, as in Kafka).
+
+export interface AdvertisedApi {
+  readonly apiKey: number
+  readonly minVersion: number
+  readonly maxVersion: number
+}
+
+export const ADVERTISED: readonly AdvertisedApi[] = [
+  /* Produce */ { apiKey: 0, minVersion: 0, maxVersion: 13 },
+  /* Fetch */ { apiKey: 1, minVersion: 4, maxVersion: 17 },
+  /* ListOffsets */ { apiKey: 2, minVersion: 1, maxVersion: 11 },
+  /* Metadata */ { apiKey: 3, minVersion: 0, maxVersion: 13 },
+  /* ApiVersions */ { apiKey: 18, minVersion: 0, maxVersion: 4 },
+  /* CreateTopics */ { apiKey: 19, minVersion: 2, maxVersion: 7 },
+  /* DeleteTopics */ { apiKey: 20, minVersion: 1, maxVersion: 6 },
+  /* InitProducerId */ { apiKey: 22, minVersion: 0, maxVersion: 5 },
+  /* OffsetForLeaderEpoch */ { apiKey: 23, minVersion: 2, maxVersion: 4 },
+  /* DescribeConfigs */ { apiKey: 32, minVersion: 1, maxVersion: 4 },
+  /* AlterConfigs */ { apiKey: 33, minVersion: 0, maxVersion: 2 },
+  /* CreatePartitions */ { apiKey: 37, minVersion: 0, maxVersion: 3 },
+  /* IncrementalAlterConfigs */ { apiKey: 44, minVersion: 0, maxVersion: 1 },
+  /* ListPartitionReassignments */ { apiKey: 46, minVersion: 0, maxVersion: 0 },
+  /* DescribeCluster */ { apiKey: 60, minVersion: 0, maxVersion: 2 },
+  /* DescribeTopicPartitions */ { apiKey: 75, minVersion: 0, maxVersion: 0 },
+]

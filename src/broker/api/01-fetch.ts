@@ -1,0 +1,228 @@
+// Fetch: hands out stored bytes untouched, up to the high watermark. KIP-74, KIP-227, KIP-320, KIP-516, KIP-595, KIP-951.
+// Partitions are read in request (or session) order, each up to min(its maxBytes, what is left); while nothing has been read yet, the first batch
+// comes whole even if it is larger than every limit. Whole batches only; the batch that holds the fetch offset may begin before it.
+// Answered at once: nothing to wait for, enough bytes, or anything a client must hear of (an error, a divergence). Else parked until minBytes could
+// be had, the partition is disturbed, or maxWaitMs passed; then read again.
+// `records` is empty, never null; abortedTransactions is null for read_uncommitted and [] for read_committed.
+// We differ from Kafka: an error of an unknown topic among good ones ends the wait, too. Followers have a listener of their own: a replica id on a
+// client listener closes the connection.
+import { Fetch } from '../../protocol/api/01-fetch.ts'
+import {
+  FENCED_LEADER_EPOCH,
+  NONE,
+  NOT_LEADER_OR_FOLLOWER,
+  OFFSET_OUT_OF_RANGE,
+  UNKNOWN_LEADER_EPOCH,
+  UNKNOWN_TOPIC_ID,
+  UNKNOWN_TOPIC_OR_PARTITION,
+} from '../../protocol/errors.ts'
+import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
+import { ZERO_UUID } from '../../util/uuid.ts'
+import type { Broker } from '../broker.ts'
+import type { FetchContext, FetchTarget, FetchWish } from '../fetch-sessions.ts'
+import { CloseConnection, handler, type RequestContext } from '../handler.ts'
+import type { LocalReplica } from '../local-replica.ts'
+import { type FetchWatch, ParkedFetch } from '../purgatory.ts'
+
+type Request = RequestOf<typeof Fetch>
+type Response = ResponseOf<typeof Fetch>
+type PartitionAnswer = Response['responses'][number]['partitions'][number]
+
+/** What one read of one partition gave. */
+interface PartitionRead {
+  errorCode: number
+  highWatermark: number
+  logStartOffset: number
+  recordsBytes: number
+  preferredReadReplica: number
+  diverges: boolean
+  chunks: readonly Buffer[]
+  divergingEpoch: { epoch: number; endOffset: number } | undefined
+  /** Of the leader the client should turn to, with NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH. */
+  currentLeader: { leaderId: number; leaderEpoch: number } | undefined
+}
+
+interface Pass {
+  readonly reads: PartitionRead[]
+  readonly watches: FetchWatch[]
+  readonly totalBytes: number
+  /** Something the client must hear of now. */
+  readonly urgent: boolean
+}
+
+const READ_COMMITTED = 1
+
+export const fetch = handler(Fetch, {
+  async answer(broker, request, context) {
+    if (Math.max(request.replicaId, request.replicaState.replicaId) >= 0) {
+      return new CloseConnection('a replica fetches on a client listener')
+    }
+    const session = beginSession(broker, request, context)
+    const maxBytes = Math.min(request.maxBytes, broker.config['fetch.max.bytes'])
+    const minBytes = Math.min(request.minBytes, maxBytes)
+    let pass = await read(broker, session, maxBytes)
+    if (request.maxWaitMs > 0 && pass.reads.length > 0 && !pass.urgent && pass.totalBytes < minBytes) {
+      if (!(await parked(broker, pass, { minBytes, maxWaitMs: request.maxWaitMs }, context))) return new CloseConnection('client closed')
+      pass = await read(broker, session, maxBytes)
+    }
+    return compose(broker, request, session, pass, context)
+  },
+  failed: (_request, { errorCode }) => ({ errorCode, sessionId: 0, responses: [] }),
+})
+
+function beginSession(broker: Broker, request: Request, { version }: RequestContext): FetchContext {
+  const usesTopicIds = version >= 13
+  const targets: FetchTarget[] = []
+  for (const { topic, topicId, partitions } of request.topics) for (const wish of partitions) targets.push({ topic, topicId, wish })
+  const forgotten = request.forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>
+    partitions.map(partition => ({ topic, topicId, partition })),
+  )
+  const { sessionId, sessionEpoch } = request
+  return broker.fetchSessions.begin({ sessionId, sessionEpoch, usesTopicIds, targets, forgotten }, broker.env.clock.now())
+}
+
+/** Settles when it is time to read again; false when the client is gone. */
+function parked(
+  broker: Broker,
+  pass: Pass,
+  { minBytes, maxWaitMs }: { minBytes: number; maxWaitMs: number },
+  { connection }: RequestContext,
+): Promise<boolean> {
+  if (broker.closing) return Promise.resolve(true)
+  return new Promise(resolve => {
+    let gone = false
+    const waiting = new ParkedFetch({
+      watches: pass.watches,
+      minBytes,
+      answer: () => {
+        stopListening()
+        resolve(!gone)
+      },
+    })
+    const stopListening = connection.onClose(() => {
+      gone = true
+      waiting.answer()
+    })
+    waiting.park(broker.env.clock, maxWaitMs)
+  })
+}
+
+// --------------------------------------------------------------------------------------------------------------------------------- read
+
+async function read(broker: Broker, session: FetchContext, maxBytes: number): Promise<Pass> {
+  const reads: PartitionRead[] = []
+  const watches: FetchWatch[] = []
+  let totalBytes = 0
+  let urgent = false
+  for (const target of session.targets) {
+    const { wish } = target
+    const replica = leaderFor(broker, session, target)
+    const visibleBytesAtRead = typeof replica === 'number' ? 0 : replica.visibleBytes
+    const found = typeof replica === 'number' ? failure(replica) : check(replica, wish)
+    if (typeof replica === 'number') addCurrentLeader(broker, session, target, found)
+    else if (found.errorCode === FENCED_LEADER_EPOCH)
+      found.currentLeader = { leaderId: broker.nodeId, leaderEpoch: replica.leader!.leaderEpoch }
+    const limit = Math.min(wish.partitionMaxBytes, maxBytes - totalBytes)
+    if (typeof replica !== 'number' && found.errorCode === NONE && !found.diverges && wish.fetchOffset < found.highWatermark) {
+      if (limit > 0 || totalBytes === 0) {
+        const slice = replica.log.read({
+          offset: wish.fetchOffset,
+          maxBytes: Math.max(0, limit),
+          endOffset: found.highWatermark,
+          minOneBatch: totalBytes === 0,
+        })
+        const { chunks, sizeBytes } = slice instanceof Promise ? await slice : slice
+        found.chunks = chunks
+        found.recordsBytes = sizeBytes
+        totalBytes += sizeBytes
+      }
+    }
+    reads.push(found)
+    if (typeof replica === 'number' || found.errorCode !== NONE || found.diverges) urgent = true
+    else watches.push({ source: replica, visibleBytesAtRead, readBytes: found.recordsBytes, maxBytes: wish.partitionMaxBytes })
+  }
+  return { reads, watches, totalBytes, urgent }
+}
+
+function leaderFor(broker: Broker, session: FetchContext, { topic, topicId, wish }: FetchTarget): LocalReplica | number {
+  const found = session.usesTopicIds ? broker.image.topicsById.get(topicId) : broker.image.topics.get(topic)
+  if (found === undefined) return session.usesTopicIds ? UNKNOWN_TOPIC_ID : UNKNOWN_TOPIC_OR_PARTITION
+  return broker.replicas.leaderOf(found, wish.partition)
+}
+
+/** Epochs, divergence and bounds: everything that can be said before a byte is read. */
+function check(replica: LocalReplica, wish: FetchWish): PartitionRead {
+  const { leaderEpoch, highWatermark } = replica.leader!
+  const { log } = replica
+  if (wish.currentLeaderEpoch >= 0 && wish.currentLeaderEpoch !== leaderEpoch) {
+    return failure(wish.currentLeaderEpoch < leaderEpoch ? FENCED_LEADER_EPOCH : UNKNOWN_LEADER_EPOCH)
+  }
+  if (wish.lastFetchedEpoch >= 0) {
+    const { epoch, endOffset } = log.epochs.endOffsetFor(wish.lastFetchedEpoch)
+    if (epoch < 0 || endOffset < 0 || wish.fetchOffset < log.logStartOffset) return failure(OFFSET_OUT_OF_RANGE)
+    if (epoch < wish.lastFetchedEpoch || endOffset < wish.fetchOffset) {
+      return { ...nothing(highWatermark, log.logStartOffset), diverges: true, divergingEpoch: { epoch, endOffset } }
+    }
+  }
+  if (wish.fetchOffset < log.logStartOffset || wish.fetchOffset > log.logEndOffset) return failure(OFFSET_OUT_OF_RANGE)
+  return nothing(highWatermark, log.logStartOffset)
+}
+
+function nothing(highWatermark: number, logStartOffset: number): PartitionRead {
+  return {
+    errorCode: NONE,
+    highWatermark,
+    logStartOffset,
+    recordsBytes: 0,
+    preferredReadReplica: -1,
+    diverges: false,
+    chunks: [],
+    divergingEpoch: undefined,
+    currentLeader: undefined,
+  }
+}
+
+function failure(errorCode: number): PartitionRead {
+  return { ...nothing(-1, -1), errorCode }
+}
+
+function addCurrentLeader(broker: Broker, session: FetchContext, { topic, topicId, wish }: FetchTarget, found: PartitionRead): void {
+  if (found.errorCode !== NOT_LEADER_OR_FOLLOWER) return
+  const image = session.usesTopicIds ? broker.image.topicsById.get(topicId) : broker.image.topics.get(topic)
+  const state = image?.partitions[wish.partition]
+  if (state !== undefined) found.currentLeader = { leaderId: state.leader, leaderEpoch: state.leaderEpoch }
+}
+
+// ------------------------------------------------------------------------------------------------------------------------------- answer
+
+function compose(broker: Broker, request: Request, session: FetchContext, pass: Pass, { connection }: RequestContext): Response {
+  const { sessionId, errorCode, sent } = broker.fetchSessions.finish(session, pass.reads, broker.env.clock.now())
+  const responses: { topic: string; topicId: string; partitions: PartitionAnswer[] }[] = []
+  const leadersElsewhere = new Set<number>()
+  for (const i of sent) {
+    const { topic, topicId, wish } = session.targets[i]!
+    const found = pass.reads[i]!
+    let last = responses.at(-1)
+    if (last === undefined || last.topic !== topic || last.topicId !== topicId)
+      responses.push((last = { topic, topicId: topicId || ZERO_UUID, partitions: [] }))
+    last.partitions.push(partitionAnswer(wish.partition, found, request.isolationLevel))
+    if (found.currentLeader !== undefined && found.currentLeader.leaderId >= 0) leadersElsewhere.add(found.currentLeader.leaderId)
+  }
+  return { errorCode, sessionId, responses, nodeEndpoints: broker.endpointsOf(leadersElsewhere, connection.listenerName) }
+}
+
+function partitionAnswer(partitionIndex: number, found: PartitionRead, isolationLevel: number): PartitionAnswer {
+  return {
+    partitionIndex,
+    errorCode: found.errorCode,
+    highWatermark: found.highWatermark,
+    // Without transactions everything below the high watermark is stable.
+    lastStableOffset: found.highWatermark,
+    logStartOffset: found.logStartOffset,
+    abortedTransactions: isolationLevel === READ_COMMITTED ? [] : null,
+    preferredReadReplica: found.preferredReadReplica,
+    records: found.chunks,
+    divergingEpoch: found.divergingEpoch,
+    currentLeader: found.currentLeader,
+  }
+}

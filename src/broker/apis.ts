@@ -1,0 +1,42 @@
+// The handlers there are, one per advertised API. Adding one: its schema in protocol/api, its handler in broker/api, a line here, a line in
+// advertised.ts.
+import { produce } from './api/00-produce.ts'
+import { fetch } from './api/01-fetch.ts'
+import { listOffsets } from './api/02-list-offsets.ts'
+import { metadata } from './api/03-metadata.ts'
+import { apiVersions } from './api/18-api-versions.ts'
+import { createTopics } from './api/19-create-topics.ts'
+import { deleteTopics } from './api/20-delete-topics.ts'
+import { initProducerId } from './api/22-init-producer-id.ts'
+import { offsetForLeaderEpoch } from './api/23-offset-for-leader-epoch.ts'
+import { describeConfigs } from './api/32-describe-configs.ts'
+import { alterConfigs } from './api/33-alter-configs.ts'
+import { createPartitions } from './api/37-create-partitions.ts'
+import { incrementalAlterConfigs } from './api/44-incremental-alter-configs.ts'
+import { listPartitionReassignments } from './api/46-list-partition-reassignments.ts'
+import { describeCluster } from './api/60-describe-cluster.ts'
+import { describeTopicPartitions } from './api/75-describe-topic-partitions.ts'
+import type { Handler } from './handler.ts'
+
+export { ADVERTISED } from './advertised.ts'
+
+const ALL: readonly Handler[] = [
+  produce,
+  fetch,
+  listOffsets,
+  metadata,
+  apiVersions,
+  createTopics,
+  deleteTopics,
+  initProducerId,
+  offsetForLeaderEpoch,
+  describeConfigs,
+  alterConfigs,
+  createPartitions,
+  incrementalAlterConfigs,
+  listPartitionReassignments,
+  describeCluster,
+  describeTopicPartitions,
+]
+
+export const HANDLERS: ReadonlyMap<number, Handler> = new Map(ALL.map(handler => [handler.api.key, handler]))

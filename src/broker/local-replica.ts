@@ -1,0 +1,106 @@
+// This broker's copy of one partition: the log, what it knows while it leads, and who waits for it.
+import type { LogConfig } from '../log/config.ts'
+import type { AppendResult, PartitionLog } from '../log/partition-log.ts'
+import type { PartitionImage } from '../metadata/image.ts'
+import { NOT_LEADER_OR_FOLLOWER } from '../protocol/errors.ts'
+import { assert } from '../util/assert.ts'
+import type { Uuid } from '../util/uuid.ts'
+import { type FetchSource, FetchWaits, OffsetWaits } from './purgatory.ts'
+import { becomeLeader, type LeaderReplica, type ReplicaEvent, step } from './replica.ts'
+
+/** What a replica must know of its topic's configuration. */
+export interface TopicSettings {
+  readonly log: LogConfig
+  readonly minInsyncReplicas: number
+}
+
+export class LocalReplica implements FetchSource {
+  readonly topic: string
+  readonly topicId: Uuid
+  readonly partition: number
+  readonly log: PartitionLog
+  /** Those who wait for the leader's own copy (acks=1). */
+  readonly ackableWaits = new OffsetWaits()
+  /** Those who wait for the high watermark (acks=all). */
+  readonly highWatermarkWaits = new OffsetWaits()
+  readonly fetchWaits = new FetchWaits()
+  #leader: LeaderReplica | undefined
+
+  constructor(o: { topic: string; topicId: Uuid; partition: number; log: PartitionLog }) {
+    this.topic = o.topic
+    this.topicId = o.topicId
+    this.partition = o.partition
+    this.log = o.log
+  }
+
+  /** Set while this broker leads the partition and serves it. */
+  get leader(): LeaderReplica | undefined {
+    return this.#leader
+  }
+
+  get visibleBytes(): number {
+    return this.#leader?.visibleBytes ?? 0
+  }
+
+  /** The epoch is on disk when this is called. */
+  lead(o: { brokerId: number; state: PartitionImage; minInsyncReplicas: number }): void {
+    this.resign()
+    this.#leader = becomeLeader({
+      brokerId: o.brokerId,
+      leaderEpoch: o.state.leaderEpoch,
+      partitionEpoch: o.state.partitionEpoch,
+      isr: o.state.isr,
+      effectiveMinIsr: effectiveMinIsr(o.state, o.minInsyncReplicas),
+      logEndOffset: this.log.logEndOffset,
+      ackableOffset: this.log.ackableOffset,
+      highWatermark: 0,
+    })
+  }
+
+  resign(): void {
+    if (this.#leader === undefined) return
+    this.#leader = undefined
+    this.ackableWaits.failAll(NOT_LEADER_OR_FOLLOWER)
+    this.highWatermarkWaits.failAll(NOT_LEADER_OR_FOLLOWER)
+    this.fetchWaits.disturbed()
+  }
+
+  /** A change of the in-sync set under the same leader epoch. */
+  isrCommitted(state: PartitionImage, minInsyncReplicas: number): void {
+    this.#step({ type: 'isrCommitted', isr: state.isr, partitionEpoch: state.partitionEpoch })
+    this.#step({ type: 'minIsrChanged', effectiveMinIsr: effectiveMinIsr(state, minInsyncReplicas) })
+  }
+
+  append(batch: Buffer): AppendResult {
+    const leader = this.#leader
+    assert(leader !== undefined, `append to ${this.topic}-${this.partition}, which is not led here`)
+    const result = this.log.appendAsLeader(batch, { leaderEpoch: leader.leaderEpoch, origin: 'client' })
+    if (result.ok && !result.duplicate) {
+      assert(
+        result.lastOffset + 1 === this.log.logEndOffset,
+        `appended up to ${result.lastOffset}, the log ends at ${this.log.logEndOffset}`,
+      )
+      this.#step({ type: 'appended', endOffset: result.lastOffset + 1, sizeBytes: result.sizeBytes })
+    }
+    return result
+  }
+
+  /** Bytes of the log were written or flushed. Who waits for the high watermark hears of it before those who wait for the leader alone. */
+  logProgressed(): void {
+    const ackable = this.log.ackableOffset
+    this.#step({ type: 'ackable', endOffset: ackable })
+    this.ackableWaits.reached(ackable)
+  }
+
+  #step(event: ReplicaEvent): void {
+    if (this.#leader === undefined) return
+    for (const effect of step(this.#leader, event)) {
+      this.highWatermarkWaits.reached(effect.offset)
+      this.fetchWaits.progressed()
+    }
+  }
+}
+
+function effectiveMinIsr(state: PartitionImage, minInsyncReplicas: number): number {
+  return Math.min(minInsyncReplicas, state.replicas.length)
+}

@@ -1,0 +1,233 @@
+// The shell around all partitions this broker holds: it follows the metadata log. A committed change opens a log, begins or ends a leadership, or
+// deletes; nothing else does. Leadership never survives a process (docs/ARCHITECTURE.md, rule 2): until our own registration is committed, logs
+// are opened and nothing leads.
+import type { Env } from '../env/env.ts'
+import type { LogStore, Verdict } from '../log/log-store.ts'
+import type { ImageChange, MetadataImage, PartitionImage, TopicImage } from '../metadata/image.ts'
+import { KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION } from '../protocol/errors.ts'
+import type { Uuid } from '../util/uuid.ts'
+import { LocalReplica, type TopicSettings } from './local-replica.ts'
+
+/** What recovery found in one partition; goes to the controller with the registration. */
+export interface ReplicaVerdict {
+  readonly topicId: Uuid
+  readonly partition: number
+  readonly verdict: Verdict
+  readonly loose: boolean
+}
+
+interface Slot {
+  readonly topic: string
+  readonly topicId: Uuid
+  readonly partition: number
+  /** What the metadata log says now; undefined: the partition is to be deleted. */
+  wanted: PartitionImage | undefined
+  replica: LocalReplica | undefined
+  busy: boolean
+  /** The last work on this slot; settled when the slot is as wanted. */
+  settling: Promise<void> | undefined
+}
+
+export interface ReplicasOptions {
+  readonly nodeId: number
+  /** Of this process; our own registration is told from an earlier one by it. */
+  readonly incarnationId: Uuid
+  readonly store: LogStore
+  readonly settingsOf: (topic: string) => TopicSettings
+  readonly fail: (error: Error) => void
+}
+
+const OPENED_AT_ONCE = 32
+
+export class Replicas {
+  readonly #env: Env
+  readonly #options: ReplicasOptions
+  readonly #slots = new Map<Uuid, Slot[]>()
+  #registered = false
+  #closed = false
+
+  constructor(env: Env, options: ReplicasOptions) {
+    this.#env = env
+    this.#options = options
+  }
+
+  /** Opens the log of every partition the image gives us and says what was found. Nothing leads yet. */
+  async openAll(image: MetadataImage): Promise<ReplicaVerdict[]> {
+    await this.#options.store.setAsideUnknown((topicId, partition) => this.#isOurs(image.topicsById.get(topicId)?.partitions[partition]))
+    const found: { slot: Slot; topic: TopicImage }[] = []
+    for (const topic of image.topics.values()) {
+      for (const state of topic.partitions) if (this.#isOurs(state)) found.push({ slot: this.#slotFor(topic, state), topic })
+    }
+    const verdicts: ReplicaVerdict[] = []
+    let next = 0
+    const openSome = async (): Promise<void> => {
+      while (next < found.length) {
+        const { slot } = found[next++]!
+        const { verdict, loose } = await this.#open(slot)
+        verdicts.push({ topicId: slot.topicId, partition: slot.partition, verdict, loose })
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(OPENED_AT_ONCE, found.length) }, openSome))
+    return verdicts
+  }
+
+  /** To be called for every committed change, in order, after the image has it. */
+  apply(changes: readonly ImageChange[]): void {
+    for (const change of changes) {
+      switch (change.type) {
+        case 'brokerChanged':
+          if (change.broker?.incarnationId === this.#options.incarnationId) this.#registered = true
+          break
+        case 'partitionChanged':
+          if (this.#isOurs(change.partition)) this.#want(this.#slotFor(change.topic, change.partition), change.partition)
+          else if (this.#isOurs(change.previous)) this.#want(this.#slotFor(change.topic, change.previous!), undefined)
+          break
+        case 'topicDeleted':
+          for (const slot of this.#slots.get(change.topic.topicId) ?? []) if (slot !== undefined) this.#want(slot, undefined)
+          break
+        case 'configChanged':
+          this.#reconfigure(change.resource)
+          break
+        default:
+      }
+    }
+  }
+
+  /** Settles when everything the metadata log has said of these topics so far is done. */
+  async settled(topicIds: Iterable<Uuid>): Promise<void> {
+    for (const topicId of topicIds) for (const slot of this.#slots.get(topicId) ?? []) await slot?.settling
+  }
+
+  async allSettled(): Promise<void> {
+    await this.settled([...this.#slots.keys()])
+  }
+
+  /** @returns the replica when this broker leads the partition and serves it, else the error code to answer */
+  leaderOf(topic: TopicImage, partition: number): LocalReplica | number {
+    const state = topic.partitions[partition]
+    if (state === undefined) return UNKNOWN_TOPIC_OR_PARTITION
+    const slot = this.#slots.get(topic.topicId)?.[partition]
+    if (slot?.replica?.leader !== undefined) return slot.replica
+    return slot !== undefined && state.leader === this.#options.nodeId && !slot.busy ? KAFKA_STORAGE_ERROR : NOT_LEADER_OR_FOLLOWER
+  }
+
+  /** Whether clients may be sent here for this partition. */
+  serves(topicId: Uuid, partition: number): boolean {
+    return this.#slots.get(topicId)?.[partition]?.replica?.leader !== undefined
+  }
+
+  /** All open replicas. */
+  *all(): Iterable<LocalReplica> {
+    for (const slots of this.#slots.values()) for (const slot of slots) if (slot?.replica !== undefined) yield slot.replica
+  }
+
+  /** Answers every parked fetch now; used when the node closes. */
+  releaseFetches(): void {
+    for (const replica of this.all()) replica.fetchWaits.disturbed()
+  }
+
+  /** Ends all leaderships. The logs belong to the store, which is closed after this. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.allSettled()
+    for (const replica of this.all()) replica.resign()
+  }
+
+  #isOurs(state: PartitionImage | undefined): boolean {
+    return state?.replicas.includes(this.#options.nodeId) ?? false
+  }
+
+  #slotFor(topic: TopicImage, state: PartitionImage): Slot {
+    let slots = this.#slots.get(topic.topicId)
+    if (slots === undefined) this.#slots.set(topic.topicId, (slots = []))
+    return (slots[state.partition] ??= {
+      topic: topic.name,
+      topicId: topic.topicId,
+      partition: state.partition,
+      wanted: state,
+      replica: undefined,
+      busy: false,
+      settling: undefined,
+    })
+  }
+
+  #want(slot: Slot, wanted: PartitionImage | undefined): void {
+    slot.wanted = wanted
+    if (wanted === undefined || wanted.leader !== this.#options.nodeId) slot.replica?.resign()
+    if (slot.busy || this.#closed) return
+    slot.busy = true
+    slot.settling = this.#settle(slot)
+  }
+
+  async #settle(slot: Slot): Promise<void> {
+    try {
+      let done = false
+      while (!done && !this.#closed) done = await this.#bringTo(slot, slot.wanted)
+    } catch (error) {
+      this.#options.fail(error instanceof Error ? error : new Error(String(error)))
+    } finally {
+      slot.busy = false
+    }
+  }
+
+  /** @returns whether that is still what is wanted */
+  async #bringTo(slot: Slot, wanted: PartitionImage | undefined): Promise<boolean> {
+    if (wanted === undefined) {
+      await this.#delete(slot)
+      return true
+    }
+    if (slot.replica === undefined) await this.#open(slot)
+    const replica = slot.replica!
+    if (!this.#registered || wanted.leader !== this.#options.nodeId) replica.resign()
+    else if (replica.leader?.leaderEpoch === wanted.leaderEpoch) replica.isrCommitted(wanted, this.#minIsrOf(slot))
+    else await this.#lead(slot, replica, wanted)
+    return slot.wanted === wanted
+  }
+
+  async #open(slot: Slot): Promise<{ verdict: Verdict; loose: boolean }> {
+    const { topic, topicId, partition } = slot
+    const opened = await this.#options.store.openPartition({
+      topic,
+      topicId,
+      partition,
+      config: this.#options.settingsOf(topic).log,
+      onProgress: () => slot.replica?.logProgressed(),
+    })
+    slot.replica = new LocalReplica({ topic, topicId, partition, log: opened.log })
+    return opened
+  }
+
+  async #lead(slot: Slot, replica: LocalReplica, wanted: PartitionImage): Promise<void> {
+    const begun = replica.log.beginEpoch(wanted.leaderEpoch)
+    if (begun !== undefined) await begun
+    if (slot.wanted?.leader !== this.#options.nodeId || slot.wanted.leaderEpoch !== wanted.leaderEpoch) return
+    replica.lead({ brokerId: this.#options.nodeId, state: slot.wanted, minInsyncReplicas: this.#minIsrOf(slot) })
+    this.#env.logger.log('info', 'became leader', { topic: slot.topic, partition: slot.partition, leaderEpoch: wanted.leaderEpoch })
+  }
+
+  #minIsrOf(slot: Slot): number {
+    return this.#options.settingsOf(slot.topic).minInsyncReplicas
+  }
+
+  async #delete(slot: Slot): Promise<void> {
+    slot.replica?.resign()
+    slot.replica = undefined
+    await this.#options.store.deletePartition(slot.topicId, slot.partition)
+    const slots = this.#slots.get(slot.topicId)
+    if (slots === undefined) return
+    delete slots[slot.partition]
+    if (slots.every(other => other === undefined)) this.#slots.delete(slot.topicId)
+  }
+
+  #reconfigure(resource: string): void {
+    const topic = resource.startsWith('topic/') ? resource.slice('topic/'.length) : undefined
+    for (const slots of this.#slots.values()) {
+      for (const slot of slots) {
+        if (slot?.replica === undefined || slot.wanted === undefined || (topic !== undefined && slot.topic !== topic)) continue
+        const settings = this.#options.settingsOf(slot.topic)
+        slot.replica.log.configure(settings.log)
+        slot.replica.isrCommitted(slot.wanted, settings.minInsyncReplicas)
+      }
+    }
+  }
+}
