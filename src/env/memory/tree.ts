@@ -6,7 +6,7 @@ import { PagedBytes } from './bytes.ts'
 
 export class FileNode {
   readonly kind = 'file'
-  readonly bytes = new PagedBytes()
+  bytes = new PagedBytes()
 }
 
 export class DirectoryNode {

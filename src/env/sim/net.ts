@@ -1,0 +1,198 @@
+// The simulated network: hosts reach each other by name, after a seeded delay, unless a cut lies between them. A connection keeps the order of its bytes
+// and nothing else: they arrive in other pieces than they were written in.
+
+import { EnvError, type ListenOptions, type Net, type NetListener, type Socket } from '../env.ts'
+import type { SimHost, SimProcess } from './host.ts'
+import type { SeededRandom } from './random.ts'
+import { SimSocket } from './socket.ts'
+import type { SimWorld } from './world.ts'
+
+const FIRST_FREE_PORT = 40_000
+const FIRST_CLIENT_PORT = 50_000
+const OWN_NAMES = new Set(['localhost', '127.0.0.1', '::1'])
+const ALL_INTERFACES = new Set(['0.0.0.0', '::', ''])
+
+interface Listener {
+  readonly process: SimProcess
+  readonly options: ListenOptions
+  readonly port: number
+}
+
+export class SimNetwork {
+  readonly world: SimWorld
+  readonly random: SeededRandom
+  readonly #listeners = new Map<SimHost, Map<number, Listener>>()
+  readonly #sockets = new Map<SimProcess, Set<SimSocket>>()
+  /** "from→to" of links that let nothing through. */
+  readonly #cuts = new Set<string>()
+  /** What waits at a cut, as the sender's kernel would send it again. */
+  readonly #held = new Map<string, (() => void)[]>()
+  #nextPort = FIRST_CLIENT_PORT
+
+  constructor(world: SimWorld) {
+    this.world = world
+    this.random = world.stream('network')
+  }
+
+  /** From now on nothing passes from one to the other; `heal` lets through what waits. */
+  cut(from: string, to: string): void {
+    this.#cuts.add(`${from}→${to}`)
+  }
+
+  heal(from: string, to: string): void {
+    const link = `${from}→${to}`
+    this.#cuts.delete(link)
+    const held = this.#held.get(link) ?? []
+    this.#held.delete(link)
+    // At once and in order: nothing sent from now on may overtake them.
+    for (const arrive of held) this.world.schedule(0, 'resent', arrive)
+  }
+
+  healAll(): void {
+    for (const link of [...this.#cuts]) {
+      const [from, to] = link.split('→')
+      this.heal(from!, to!)
+    }
+  }
+
+  latency(): number {
+    const [least, most] = this.world.options.latencyMs
+    const fraction = this.random.fraction()
+    const stretch = this.random.chance(0.01) ? 10 : 1
+    return (least + (most - least) * fraction * fraction) * stretch
+  }
+
+  /** Carries something over a link; it arrives at `time` or, when a cut stops it, after the cut. */
+  carry(link: { readonly from: SimHost; readonly to: SimHost; readonly time: number; readonly kind: string }, arrive: () => void): void {
+    this.world.scheduleAt(link.time, link.kind, () => this.#passOrHold(link.from.name, link.to.name, arrive))
+  }
+
+  #passOrHold(from: string, to: string, arrive: () => void): void {
+    const link = `${from}→${to}`
+    const held = this.#held.get(link)
+    if (!this.#cuts.has(link)) arrive()
+    else if (held === undefined) this.#held.set(link, [arrive])
+    else held.push(arrive)
+  }
+
+  listen(process: SimProcess, options: ListenOptions): NetListener {
+    const host = process.host
+    const ports = this.#portsOf(host)
+    let port = options.port
+    if (port === 0) for (port = FIRST_FREE_PORT; ports.has(port); ) port++
+    if (ports.has(port)) throw new EnvError('EADDRINUSE', `listen on ${options.host}:${port}: it is in use`)
+    const known = OWN_NAMES.has(options.host) || ALL_INTERFACES.has(options.host) || options.host === host.name
+    if (!known) throw new EnvError('EADDRNOTAVAIL', `listen on ${options.host}:${port}: not an address of ${host.name}`)
+    const listener: Listener = { process, options, port }
+    ports.set(port, listener)
+    return {
+      host: options.host,
+      port,
+      close: () => {
+        if (ports.get(port) === listener) ports.delete(port)
+        return new Promise(resolve => this.world.turn(process, resolve))
+      },
+    }
+  }
+
+  connect(process: SimProcess, o: { host: string; port: number; timeoutMs: number }): Promise<Socket> {
+    const doing = `connect to ${o.host}:${o.port}`
+    return new Promise((resolve, reject) => {
+      let over = false
+      const fail = (delayMs: number, code: string, why: string) => {
+        over = true
+        process.later(delayMs, 'connect failed', () => reject(new EnvError(code, `${doing}: ${why}`)))
+      }
+      const own = OWN_NAMES.has(o.host) || ALL_INTERFACES.has(o.host) || o.host === process.host.name
+      const target = own ? process.host : this.world.findHost(o.host)
+      if (target === undefined) {
+        fail(this.latency(), 'ENOTFOUND', 'no such host')
+        return
+      }
+      const timer = process.later(o.timeoutMs, 'connect timeout', () => {
+        over = true
+        reject(new EnvError('ETIMEDOUT', `${doing}: no answer within ${o.timeoutMs} ms`))
+      })
+      const answer = (kind: string, arrive: () => void) =>
+        this.carry({ from: target, to: process.host, time: this.world.now + this.latency(), kind }, () => {
+          if (timer !== undefined) timer.run = undefined
+          if (over || !process.alive) return
+          arrive()
+        })
+      this.carry({ from: process.host, to: target, time: this.world.now + this.latency(), kind: 'connecting' }, () => {
+        if (over || !process.alive || target.silent) return
+        const listener = this.#portsOf(target).get(o.port)
+        if (listener?.process.alive !== true || (!own && OWN_NAMES.has(listener.options.host))) {
+          answer('refused', () => fail(0, 'ECONNREFUSED', 'nobody listens there'))
+          return
+        }
+        const [near, far] = this.#join(process, listener)
+        listener.process.later(0, 'accepted', () => listener.options.onConnection(far))
+        this.carry({ from: target, to: process.host, time: this.world.now + this.latency(), kind: 'connected' }, () => {
+          if (timer !== undefined) timer.run = undefined
+          // Given up meanwhile: nobody will ever read from it.
+          if (over || !process.alive) near.destroy()
+          else process.later(0, 'connected', () => resolve(near))
+        })
+      })
+    })
+  }
+
+  /** What the peers of a dead process see. */
+  processDied(process: SimProcess, options: { readonly silent: boolean }): void {
+    this.#listeners.delete(process.host)
+    process.host.silent = options.silent
+    for (const socket of this.#sockets.get(process) ?? []) socket.processDied({ silent: options.silent, reset: this.random.chance(0.5) })
+    this.#sockets.delete(process)
+  }
+
+  closed(socket: SimSocket): void {
+    this.#sockets.get(socket.process)?.delete(socket)
+  }
+
+  #join(process: SimProcess, listener: Listener): [near: SimSocket, far: SimSocket] {
+    const clientPort = this.#nextPort++
+    const clientName = process.host === listener.process.host ? '127.0.0.1' : process.host.name
+    const serverName = process.host === listener.process.host ? '127.0.0.1' : listener.process.host.name
+    const near = new SimSocket(this, process, { remoteHost: serverName, remotePort: listener.port, localPort: clientPort })
+    const far = new SimSocket(this, listener.process, { remoteHost: clientName, remotePort: clientPort, localPort: listener.port })
+    near.join(far)
+    for (const socket of [near, far]) {
+      const sockets = this.#sockets.get(socket.process)
+      if (sockets === undefined) this.#sockets.set(socket.process, new Set([socket]))
+      else sockets.add(socket)
+    }
+    return [near, far]
+  }
+
+  #portsOf(host: SimHost): Map<number, Listener> {
+    let ports = this.#listeners.get(host)
+    if (ports === undefined) this.#listeners.set(host, (ports = new Map()))
+    return ports
+  }
+}
+
+/** The door of one life. */
+export class SimNet implements Net {
+  readonly #process: SimProcess
+
+  constructor(process: SimProcess) {
+    this.#process = process
+  }
+
+  listen(options: ListenOptions): Promise<NetListener> {
+    return new Promise((resolve, reject) => {
+      this.#process.later(0, 'listen', () => {
+        try {
+          resolve(this.#process.world.network.listen(this.#process, options))
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+
+  connect(options: { readonly host: string; readonly port: number; readonly timeoutMs: number }): Promise<Socket> {
+    return this.#process.world.network.connect(this.#process, options)
+  }
+}
