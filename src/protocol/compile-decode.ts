@@ -2,8 +2,22 @@
 // Positions are checked where a length or count is used and once at the end: a read beyond the frame yields zero until then. A count is checked
 // against what is left (by the smallest size an element can have) and against a budget of memory before anything is allocated, so a hostile
 // frame costs time and memory in proportion to its length, and memory up to MAX_DECODED_BYTES.
+// A struct that may be null starts with one byte: -1 or 1 in its place, 0 or 1 as a tagged field.
 import { ProtocolError } from './errors.ts'
-import { bigInt64, budget, cursor, float64, MAX_DECODED_BYTES, MAX_STRING_BYTES, text, uuid, uvarint, wideInt64 } from './reading.ts'
+import {
+  bigInt64,
+  budget,
+  cursor,
+  float64,
+  MAX_ARRAY_LENGTH,
+  MAX_DECODED_BYTES,
+  MAX_STRING_BYTES,
+  MAX_TAGGED_FIELDS,
+  text,
+  uuid,
+  uvarint,
+  wideInt64,
+} from './reading.ts'
 import type { AnyField, Fields, Layout } from './schema.ts'
 
 /** `whole`: bytes after the message are an error. */
@@ -111,7 +125,7 @@ ${variable} = ${high} > 2097151 || ${high} < -2097152 ? wideInt64(${high}, ${low
       case 'struct': {
         const inner = this.struct(layout.fields!, path)
         if (!this.#nullable(layout)) return `{\n${inner.code}\n${variable} = ${inner.value}\n}`
-        return `if (b[p++] << 24 < 0) ${variable} = null\nelse {\n${inner.code}\n${variable} = ${inner.value}\n}`
+        return `if (${layout.tag < 0 ? 'b[p++] << 24 < 0' : 'b[p++] === 0'}) ${variable} = null\nelse {\n${inner.code}\n${variable} = ${inner.value}\n}`
       }
     }
   }
@@ -151,6 +165,7 @@ ${take(n)}
 else if (${n} === 0) ${variable} = []
 else {
 if (${n}${smallest === 1 ? '' : ` * ${smallest}`} > end - p) bad('${path}', 'has ' + ${n} + ' elements where ' + (end - p) + ' bytes are left')
+if (${n} > ${MAX_ARRAY_LENGTH}) bad('${path}', 'has ' + ${n} + ' elements, more than ${MAX_ARRAY_LENGTH}')
 if ((budget.left -= ${n} * ${decodedSize(element)}) < 0) bad('${path}', 'would make the message too large for memory')
 const ${list} = new Array(${n})
 for (let ${i} = 0; ${i} < ${n}; ${i}++) {
@@ -174,6 +189,7 @@ ${variable} = ${list}
     const known = cases.length === 0 ? '' : `{ const end = ${next}\nswitch (${tag}) {\n${cases.join('\n')}\n} }`
     return `${varint(count)}
 if (${count} > 0) {
+if (${count} > ${MAX_TAGGED_FIELDS}) bad('${path}', 'has ' + ${count} + ' tagged fields, more than ${MAX_TAGGED_FIELDS}')
 if (${count} * 2 > end - p) bad('${path}', 'has ' + ${count} + ' tagged fields where ' + (end - p) + ' bytes are left')
 while (${count}-- > 0) {
 ${varint(tag)}

@@ -121,7 +121,7 @@ ${I32(low)}
   #nested(run: Run, layout: Layout, x: string, path: string): void {
     const body = this.struct(layout.fields!, x, path)
     if (isIn(layout.nullable, this.#version)) {
-      run.fixed(1, `b[p++] = ${x} === null ? 255 : 1`)
+      run.fixed(1, `b[p++] = ${x} === null ? ${layout.tag < 0 ? 255 : 0} : 1`)
       run.varying(`if (${x} !== null) {\n${body}\n}`)
     } else {
       run.varying(`${this.#noNull(layout, x, path)}{\n${body}\n}`)

@@ -5,6 +5,9 @@ import { ProtocolError } from './errors.ts'
 
 /** Longest string on the wire, in bytes of UTF-8: Kafka refuses more in every version. */
 export const MAX_STRING_BYTES = 32767
+/** Most elements of one array, and most tagged fields of one struct: Kafka's limits since 4.4. */
+export const MAX_ARRAY_LENGTH = 1_000_000
+export const MAX_TAGGED_FIELDS = 10_000
 /** What one decoded message may occupy, as estimated from the number and type of its array elements. */
 export const MAX_DECODED_BYTES = 256 * 1024 * 1024
 

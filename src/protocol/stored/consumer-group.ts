@@ -3,7 +3,11 @@
 import { arr, bytes, i8, i32, i64, i64big, str, struct, uuid } from '../schema.ts'
 import { coordinatorRecord } from './coordinator-record.ts'
 
-const topicPartitions = { topicId: uuid, partitions: arr(i32), assignmentEpochs: arr(i32).null().tag(0, '0+') }
+const topicPartitions = {
+  topicId: uuid,
+  partitions: arr(i32),
+  assignmentEpochs: arr(i32).null().tag(0, '0+', []),
+}
 
 export const ConsumerGroupMetadata = coordinatorRecord('ConsumerGroupMetadata', 3, '0', {
   key: { groupId: str },
@@ -38,7 +42,7 @@ export const ConsumerGroupMemberMetadata = coordinatorRecord('ConsumerGroupMembe
     serverAssignor: str.null(),
     classicMemberMetadata: struct({ sessionTimeoutMs: i32, supportedProtocols: arr({ name: str, metadata: bytes }) })
       .null()
-      .tag(0, '0+'),
+      .tag(0, '0+', { sessionTimeoutMs: 0, supportedProtocols: [] }),
   },
 })
 

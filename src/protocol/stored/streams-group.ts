@@ -7,7 +7,7 @@ const taskIds = { subtopologyId: str, partitions: arr(i32) }
 const streamsGroupCurrentMemberAssignmentTaskIds = {
   subtopologyId: str,
   partitions: arr(i32),
-  assignmentEpochs: arr(i32).null().tag(0, '0+'),
+  assignmentEpochs: arr(i32).null().tag(0, '0+', []),
 }
 
 const topicInfo = {
@@ -24,7 +24,7 @@ export const StreamsGroupMetadata = coordinatorRecord('StreamsGroupMetadata', 17
     epoch: i32,
     metadataHash: i64big,
     validatedTopologyEpoch: i32.tag(0, '0+', -1),
-    lastAssignmentConfigs: arr({ key: str, value: str }).null().tag(1, '0+'),
+    lastAssignmentConfigs: arr({ key: str, value: str }).null().tag(1, '0+', []),
     storedDescriptionTopologyEpoch: i32.tag(2, '0+', -1),
     failedDescriptionTopologyEpoch: i32.tag(3, '0+', -1),
   },
