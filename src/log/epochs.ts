@@ -20,15 +20,17 @@ const UNKNOWN: EpochEnd = { epoch: -1, endOffset: -1 }
 
 export class LeaderEpochs {
   #entries: EpochEntry[] = []
-  readonly #log: { readonly logEndOffset: number }
+  #log: { readonly logEndOffset: number } | undefined
 
-  /**
-   * @param entries  as `entries` gave them to be kept, in any order
-   * @param log  whose end is the end of the latest epoch
-   */
-  constructor(entries: readonly EpochEntry[], log: { readonly logEndOffset: number }) {
-    this.#log = log
+  /** @param entries  as `entries` gave them to be kept, in any order */
+  constructor(entries: readonly EpochEntry[]) {
     for (const entry of [...entries].sort((a, b) => a.epoch - b.epoch)) this.assign(entry.epoch, entry.startOffset)
+  }
+
+  /** Names the log whose end is the end of the latest epoch, before endOffsetFor is asked. */
+  follow(log: { readonly logEndOffset: number }): this {
+    this.#log = log
+    return this
   }
 
   /** To be persisted after each call that changed them. */
@@ -61,8 +63,10 @@ export class LeaderEpochs {
    * one before all of them itself and the start of the first, since its records are gone; for one not reached yet, or -1, unknown.
    */
   endOffsetFor(epoch: number): EpochEnd {
+    const log = this.#log
+    assert(log !== undefined, 'the end of an epoch is asked of no log')
     if (epoch === -1 || epoch > this.latestEpoch) return UNKNOWN
-    if (epoch === this.latestEpoch) return { epoch, endOffset: this.#log.logEndOffset }
+    if (epoch === this.latestEpoch) return { epoch, endOffset: log.logEndOffset }
     const next = this.#entries.findIndex(entry => entry.epoch > epoch)
     const endOffset = this.#entries[next]!.startOffset
     return { epoch: next === 0 ? epoch : this.#entries[next - 1]!.epoch, endOffset }

@@ -7,10 +7,7 @@ const log = { logEndOffset: 100 }
 /** 'epoch@startOffset …' */
 function epochs(text: string): LeaderEpochs {
   const entries = text === '' ? [] : text.split(' ').map(entry => entry.split('@').map(Number) as [number, number])
-  return new LeaderEpochs(
-    entries.map(([epoch, startOffset]) => ({ epoch, startOffset })),
-    log,
-  )
+  return new LeaderEpochs(entries.map(([epoch, startOffset]) => ({ epoch, startOffset }))).follow(log)
 }
 
 function text(of: LeaderEpochs): string {
@@ -62,7 +59,7 @@ describe('the end of an epoch', () => {
 
   test('moves with the log for the latest epoch', () => {
     const growing = { logEndOffset: 7 }
-    const its = new LeaderEpochs([{ epoch: 1, startOffset: 0 }], growing)
+    const its = new LeaderEpochs([{ epoch: 1, startOffset: 0 }]).follow(growing)
     growing.logEndOffset = 9
     expect(its.endOffsetFor(1)).toEqual({ epoch: 1, endOffset: 9 })
   })
