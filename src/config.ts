@@ -102,6 +102,16 @@ export function topicConfig(config: Config, layers: ConfigLayers): TopicConfig {
   }
 }
 
+/** @throws ConfigError; its message is for whoever sent the value */
+export function parseTopicValue<K extends TopicKey>(key: K, text: string): ValueAt<K> {
+  return parseValue(key, definitionOf(key), text) as ValueAt<K>
+}
+
+/** @throws ConfigError; its message is for whoever sent the value */
+export function parseBrokerValue<K extends ConfigKey>(key: K, text: string): ValueAt<K> {
+  return parseValue(key, definitionOf(key), text) as ValueAt<K>
+}
+
 const NOTHING: ReadonlyMap<string, string> = new Map()
 
 type Layer = ReadonlyMap<string, string>
@@ -110,7 +120,8 @@ function brokerLayers(config: Config, layers: ConfigLayers): readonly Layer[] {
   return [layers.broker ?? NOTHING, layers.cluster ?? NOTHING, config.properties]
 }
 
-function topicValue<K extends TopicKey>(config: Config, layers: ConfigLayers, key: K): ValueAt<K> {
+/** One effective value; `topicConfig` has all a log needs. */
+export function topicValue<K extends TopicKey>(config: Config, layers: ConfigLayers, key: K): ValueAt<K> {
   const definition = definitionOf(key)
   const own = layers.topic?.get(key)
   if (own !== undefined) return parseValue(key, definition, own) as ValueAt<K>

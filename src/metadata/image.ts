@@ -130,14 +130,9 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): Image
       assert(previous !== undefined, `change of ${topic.name}-${record.state.partition}, which is not there`)
       return setPartition(topic, record.state, previous)
     }
-    case 'configChanged': {
-      const values = new Map(image.configs.get(record.resource))
-      if (record.value === null) values.delete(record.key)
-      else values.set(record.key, record.value)
-      if (values.size === 0) image.configs.delete(record.resource)
-      else image.configs.set(record.resource, values)
+    case 'configChanged':
+      setConfig(image.configs, record)
       return [{ type: 'configChanged', resource: record.resource, key: record.key, value: record.value ?? undefined }]
-    }
     case 'producerIdsAllocated':
       assert(record.nextProducerId >= image.nextProducerId, `producer ids go back from ${image.nextProducerId} to ${record.nextProducerId}`)
       image.nextProducerId = record.nextProducerId
@@ -195,6 +190,23 @@ export function assertPartition(name: string, p: PartitionImage): void {
   )
   assert(p.lastKnownElr.length <= 1, `${at}: last known [${p.lastKnownElr}]`)
   assert(p.leader === -1 || p.isr.includes(p.leader), `${at}: leader ${p.leader} outside isr [${p.isr}]`)
+}
+
+/** The configs as they will be after these changes. */
+export function configsAfter(image: MetadataImage, changes: readonly ConfigChange[]): MetadataImage['configs'] {
+  const configs = new Map(image.configs)
+  for (const change of changes) setConfig(configs, change)
+  return configs
+}
+
+type ConfigChange = Extract<MetadataRecord, { type: 'configChanged' }>
+
+function setConfig(configs: MetadataImage['configs'], { resource, key, value }: ConfigChange): void {
+  const values = new Map(configs.get(resource))
+  if (value === null) values.delete(key)
+  else values.set(key, value)
+  if (values.size === 0) configs.delete(resource)
+  else configs.set(resource, values)
 }
 
 function setBroker(image: MetadataImage, brokerId: number, broker: BrokerImage | undefined): ImageChange[] {

@@ -1,0 +1,69 @@
+// ElectLeaders (43): the operator has the preferred replicas lead again, or an unclean leader elected. The response is the body of that API.
+// Facts: KIP-183, KIP-460, org.apache.kafka.controller.ReplicationControlManager.electLeaders: asked for all partitions, those that need no election
+// are left out of the answer.
+import type { ElectLeaders } from '../protocol/api/43-elect-leaders.ts'
+import {
+  ELECTION_NOT_NEEDED,
+  ELIGIBLE_LEADERS_NOT_AVAILABLE,
+  INVALID_REQUEST,
+  NONE,
+  PREFERRED_LEADER_NOT_AVAILABLE,
+  UNKNOWN_TOPIC_OR_PARTITION,
+} from '../protocol/errors.ts'
+import type { RequestOf, ResponseOf } from '../protocol/schema.ts'
+import { type ApiError, apiError, type Decision, type DecisionContext, minInsyncReplicas, SUCCESS } from './decision.ts'
+import { type MetadataImage, type PartitionImage, partitionOf } from './image.ts'
+import { changePartition, isAvailable } from './partitions.ts'
+import type { MetadataRecord, PartitionState } from './records.ts'
+
+const PREFERRED = 0
+const UNCLEAN = 1
+
+export function decideElectLeaders(
+  image: MetadataImage,
+  request: RequestOf<typeof ElectLeaders>,
+  context: DecisionContext,
+): Decision<ResponseOf<typeof ElectLeaders>> {
+  const { electionType, topicPartitions } = request
+  const records: MetadataRecord[] = []
+  if (electionType !== PREFERRED && electionType !== UNCLEAN)
+    return { records, response: { throttleTimeMs: 0, errorCode: INVALID_REQUEST, replicaElectionResults: [] } }
+  const asked =
+    topicPartitions ?? [...image.topics.values()].map(({ name, partitions }) => ({ topic: name, partitions: [...partitions.keys()] }))
+  const replicaElectionResults = asked.map(({ topic, partitions }) => {
+    const answers = [...new Set(partitions)].map(partitionId => {
+      const before = partitionOf(image, topic, partitionId)
+      if (before === undefined) return { partitionId, ...apiError(UNKNOWN_TOPIC_OR_PARTITION) }
+      const after = electionType === PREFERRED ? electPreferred(image, before) : electUnclean(image, context, { topic, before })
+      if ('errorCode' in after) return { partitionId, ...after }
+      records.push({ type: 'partitionChanged', topicId: image.topics.get(topic)!.topicId, state: after })
+      return { partitionId, ...SUCCESS }
+    })
+    const partitionResult = topicPartitions === null ? answers.filter(({ errorCode }) => errorCode !== ELECTION_NOT_NEEDED) : answers
+    return { topic, partitionResult }
+  })
+  const answered = replicaElectionResults.filter(({ partitionResult }) => partitionResult.length > 0)
+  return { records, response: { throttleTimeMs: 0, errorCode: NONE, replicaElectionResults: answered } }
+}
+
+function electPreferred(image: MetadataImage, before: PartitionImage): PartitionState | ApiError {
+  const preferred = before.replicas[0]!
+  if (before.leader === preferred) return apiError(ELECTION_NOT_NEEDED)
+  if (!before.isr.includes(preferred) || !isAvailable(image)(preferred)) return apiError(PREFERRED_LEADER_NOT_AVAILABLE)
+  return { ...before, leader: preferred, leaderEpoch: before.leaderEpoch + 1, partitionEpoch: before.partitionEpoch + 1 }
+}
+
+function electUnclean(
+  image: MetadataImage,
+  context: DecisionContext,
+  { topic, before }: { readonly topic: string; readonly before: PartitionImage },
+): PartitionState | ApiError {
+  if (before.leader !== -1) return apiError(ELECTION_NOT_NEEDED)
+  const after = changePartition(before, {
+    isAvailable: isAvailable(image),
+    minInsyncReplicas: minInsyncReplicas(image, context, topic),
+    uncleanElectionEnabled: false,
+    uncleanRequested: true,
+  })
+  return after === undefined || after.leader === -1 ? apiError(ELIGIBLE_LEADERS_NOT_AVAILABLE) : after
+}
