@@ -135,7 +135,7 @@ export class QuorumStore {
       // A crash may have undone the deletion of what the snapshot replaced.
       if (baseOffset < this.#startOffset) continue
       const [epoch, payloads] = fieldsOf(value, BATCH, `metadata log at ${baseOffset}`) as readonly [number, readonly Buffer[]]
-      if (baseOffset !== next) throw this.#refusal(`the metadata log has a gap: ${baseOffset} follows ${next}`)
+      if (baseOffset !== next) throw this.#refusal(`the metadata log goes on at ${baseOffset} where ${next} is expected`)
       if (epoch < lastEpoch) throw this.#refusal(`the metadata log goes back from epoch ${lastEpoch} to ${epoch} at ${baseOffset}`)
       batches.push({ baseOffset, epoch, payloads })
       next = baseOffset + payloads.length
