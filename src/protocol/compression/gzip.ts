@@ -14,12 +14,15 @@ export function gzip(bytes: Uint8Array, level?: number): Buffer {
 
 /** @throws ProtocolError on damage or more than maxOutputBytes of output */
 export function gunzip(bytes: Uint8Array, maxOutputBytes: number): Buffer {
+  let plain: Buffer
   try {
-    return gunzipSync(bytes, { maxOutputLength: maxOutputBytes, chunkSize: chunkBytes(bytes, maxOutputBytes) })
+    plain = gunzipSync(bytes, { maxOutputLength: Math.max(1, maxOutputBytes), chunkSize: chunkBytes(bytes, maxOutputBytes) })
   } catch (cause) {
     // zlib's own errors: damage (Z_DATA_ERROR), a cut stream (Z_BUF_ERROR), the cap (ERR_BUFFER_TOO_LARGE)
     throw new ProtocolError(`gzip: ${(cause as Error).message}`, { cause })
   }
+  if (plain.length > maxOutputBytes) throw new ProtocolError(`gzip: more than ${maxOutputBytes} bytes`)
+  return plain
 }
 
 /** The output in one allocation when the trailer tells its size truly; otherwise only a hint, bounded by the cap and by what deflate can do. */

@@ -144,7 +144,7 @@ function nodesOwn(): Zstd | undefined {
   return {
     compress: (bytes, level) =>
       own.zstdCompressSync(bytes, { params: { [own.constants.ZSTD_c_compressionLevel]: level }, pledgedSrcSize: bytes.length }),
-    decompress: (frame, maxOutputBytes) => own.zstdDecompressSync(frame, { maxOutputLength: maxOutputBytes, chunkSize: 64 * 1024 }),
+    decompress: (frame, maxOutputBytes) => own.zstdDecompressSync(frame, { maxOutputLength: Math.max(1, maxOutputBytes), chunkSize: 64 * 1024 }),
   }
 }
 
