@@ -109,6 +109,8 @@ export class SimProcess {
   /** Its monotonic clock started here: clocks of two lives or hosts have nothing in common. */
   readonly monotonicStart: number
   alive = true
+  /** How many events it has lived through. */
+  eventCount = 0
 
   constructor(host: SimHost, monotonicStart: number) {
     this.host = host

@@ -39,6 +39,8 @@ export class SimWorld {
   readonly network: SimNetwork
   /** What a process threw out of an event: in the real world it would have died. */
   readonly failures: { readonly host: string; readonly error: unknown }[] = []
+  /** Called between two events, when all that followed from the first has run: the place to look at everything, and to crash something. */
+  afterEvent: (() => void) | undefined
   readonly #hosts = new Map<string, SimHost>()
   readonly #queue = new EventQueue()
   #turns: { readonly process: SimProcess; readonly callback: () => void }[] = []
@@ -140,6 +142,7 @@ export class SimWorld {
     this.#now = event.time
     this.#eventCount++
     const process = event.process
+    if (process !== undefined) process.eventCount++
     this.trace.number(event.time)
     this.trace.word(event.kind)
     if (process !== undefined) this.trace.word(process.host.name)
@@ -147,6 +150,7 @@ export class SimWorld {
     this.#guard(process, event.run)
     await this.#settle()
     this.#running = false
+    this.afterEvent?.()
     return true
   }
 
