@@ -5,7 +5,7 @@
 import { apiByKey } from './apis.ts'
 import { ProtocolError } from './errors.ts'
 import { RequestHeaderSchema, ResponseHeaderSchema } from './headers.ts'
-import { cursor, uvarint } from './reading.ts'
+import { cursor, text, uvarint } from './reading.ts'
 import type { Api, RequestIn, ResponseOf, ResponseOut } from './schema.ts'
 import { sizeOfChunks, Writer } from './writer.ts'
 
@@ -39,7 +39,7 @@ export function decodeRequestHeader(frame: Buffer): RequestHeader {
   const clientIdEnd = 10 + Math.max(length, 0)
   if (clientIdEnd > frame.length) throw new ProtocolError(`the client id of a ${api.name} request is cut off`)
   const bodyStart = apiVersion >= api.flex ? skipTaggedFields(frame, clientIdEnd) : clientIdEnd
-  return { apiKey, apiVersion, correlationId, clientId: frame.toString('utf8', 10, clientIdEnd), bodyStart }
+  return { apiKey, apiVersion, correlationId, clientId: text(frame, 10, clientIdEnd - 10), bodyStart }
 }
 
 /**

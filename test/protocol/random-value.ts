@@ -11,6 +11,9 @@ import * as nodeFiles from '../../src/protocol/stored/node-files.ts'
 import { GROUP_RECORDS, SHARE_STATE_RECORDS, TRANSACTION_RECORDS } from '../../src/protocol/stored/records.ts'
 import { Writer } from '../../src/protocol/writer.ts'
 
+/** The values behind the golden bytes. */
+export const GOLDEN_SEEDS = ['golden 1', 'golden 2']
+
 /** One message in one version. */
 export interface Subject {
   /** The golden file it belongs to. */
