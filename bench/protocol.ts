@@ -1,4 +1,4 @@
-// Encoding and decoding of Produce and Fetch, the hot messages. Prints the median of several rounds, in µs a message.
+// node dist/bench/protocol.js: encoding and decoding of Produce and Fetch, the hot messages; the median of several rounds, in µs a message.
 import { Fetch, Produce } from '../src/protocol/apis.ts'
 import type { Codec } from '../src/protocol/schema.ts'
 import { Writer } from '../src/protocol/writer.ts'
