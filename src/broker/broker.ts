@@ -1,7 +1,7 @@
 // What a handler can reach. Node provides it; handlers hold nothing of their own.
 import type { Config } from '../config.ts'
 import type { Env } from '../env/env.ts'
-import type { Controller } from '../metadata/controller.ts'
+import type { Answer, ControllerOperations } from '../metadata/controller.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { ProducerIds } from './producer-ids.ts'
@@ -27,12 +27,14 @@ export interface Broker {
   /** What is agreed and applied here. Read it, do not keep it: it moves. */
   readonly image: MetadataImage
   readonly replicas: Replicas
-  readonly controller: Controller
+  readonly controller: ControllerOperations
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessions
   readonly topicCreation: TopicCreation
   /** The node is closing: nothing parks any more. */
   readonly closing: boolean
+  /** The controller's response, once this broker has applied what was decided. */
+  agreed<T>(answer: Promise<Answer<T>>): Promise<T>
   /** Also of a fenced broker; undefined when it is not registered or has no such listener. */
   endpointOf(brokerId: number, listenerName: string): BrokerEndpoint | undefined
   /** Of those brokers, as far as they have one. */

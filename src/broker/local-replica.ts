@@ -2,7 +2,7 @@
 import type { LogConfig } from '../log/config.ts'
 import type { AppendResult, PartitionLog } from '../log/partition-log.ts'
 import type { PartitionImage } from '../metadata/image.ts'
-import { NOT_LEADER_OR_FOLLOWER } from '../protocol/errors.ts'
+import { KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER } from '../protocol/errors.ts'
 import { assert } from '../util/assert.ts'
 import type { Uuid } from '../util/uuid.ts'
 import { type FetchSource, FetchWaits, OffsetWaits } from './purgatory.ts'
@@ -87,9 +87,17 @@ export class LocalReplica implements FetchSource {
 
   /** Bytes of the log were written or flushed. Who waits for the high watermark hears of it before those who wait for the leader alone. */
   logProgressed(): void {
+    const { logEndOffset } = this.log
+    if (this.#leader !== undefined && logEndOffset < this.#leader.logEndOffset) this.#cut(logEndOffset)
     const ackable = this.log.ackableOffset
     this.#step({ type: 'ackable', endOffset: ackable })
     this.ackableWaits.reached(ackable)
+  }
+
+  #cut(endOffset: number): void {
+    this.#step({ type: 'cut', endOffset })
+    this.ackableWaits.failBeyond(endOffset, KAFKA_STORAGE_ERROR)
+    this.highWatermarkWaits.failBeyond(endOffset, KAFKA_STORAGE_ERROR)
   }
 
   #step(event: ReplicaEvent): void {

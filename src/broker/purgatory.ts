@@ -29,10 +29,15 @@ export class OffsetWaits {
 
   /** The partition is no longer led here: everybody still waiting is told so. */
   failAll(errorCode: number): void {
+    this.failBeyond(-1, errorCode)
+  }
+
+  /** What lies beyond this offset will never be reached. */
+  failBeyond(offset: number, errorCode: number): void {
     const left = this.#waits.slice(this.#first)
-    this.#waits = []
+    this.#waits = left.filter(({ requiredOffset }) => requiredOffset <= offset)
     this.#first = 0
-    for (const { pending, slot } of left) pending.settle(slot, errorCode)
+    for (const { pending, slot, requiredOffset } of left) if (requiredOffset > offset) pending.settle(slot, errorCode)
   }
 
   get size(): number {

@@ -28,6 +28,8 @@ export interface LeaderReplica {
 export type ReplicaEvent =
   | { readonly type: 'appended'; readonly endOffset: number; readonly sizeBytes: number }
   | { readonly type: 'ackable'; readonly endOffset: number }
+  /** The disk is full: what was appended and not written is given up. */
+  | { readonly type: 'cut'; readonly endOffset: number }
   | { readonly type: 'isrCommitted'; readonly isr: readonly number[]; readonly partitionEpoch: number }
   | { readonly type: 'minIsrChanged'; readonly effectiveMinIsr: number }
 
@@ -74,6 +76,11 @@ export function step(replica: LeaderReplica, event: ReplicaEvent): readonly Repl
     case 'ackable':
       replica.ackable.set(replica.brokerId, event.endOffset)
       return advance(replica)
+    case 'cut':
+      assert(event.endOffset >= replica.highWatermark, `log cut at ${event.endOffset}, below the high watermark ${replica.highWatermark}`)
+      replica.logEndOffset = event.endOffset
+      while ((replica.unseen.at(-1)?.endOffset ?? 0) > event.endOffset) replica.unseen.pop()
+      return NOTHING
     case 'isrCommitted':
       if (event.partitionEpoch < replica.partitionEpoch) return NOTHING
       replica.partitionEpoch = event.partitionEpoch

@@ -98,6 +98,17 @@ export class Replicas {
     for (const topicId of topicIds) for (const slot of this.#slots.get(topicId) ?? []) await slot?.settling
   }
 
+  /** The same, but not longer than this. */
+  settledWithin(topicIds: readonly Uuid[], timeoutMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = this.#env.clock.setTimer(Math.max(0, timeoutMs), resolve)
+      this.settled(topicIds).then(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+  }
+
   async allSettled(): Promise<void> {
     await this.settled([...this.#slots.keys()])
   }
@@ -174,13 +185,13 @@ export class Replicas {
   async #bringTo(slot: Slot, wanted: PartitionImage | undefined): Promise<boolean> {
     if (wanted === undefined) {
       await this.#delete(slot)
-      return true
+      return slot.wanted === undefined
     }
     if (slot.replica === undefined) await this.#open(slot)
     const replica = slot.replica!
     if (!this.#registered || wanted.leader !== this.#options.nodeId) replica.resign()
     else if (replica.leader?.leaderEpoch === wanted.leaderEpoch) replica.isrCommitted(wanted, this.#minIsrOf(slot))
-    else await this.#lead(slot, replica, wanted)
+    else this.#lead(slot, replica, wanted)
     return slot.wanted === wanted
   }
 
@@ -197,12 +208,10 @@ export class Replicas {
     return opened
   }
 
-  async #lead(slot: Slot, replica: LocalReplica, wanted: PartitionImage): Promise<void> {
-    const begun = replica.log.beginEpoch(wanted.leaderEpoch)
-    if (begun !== undefined) await begun
-    if (slot.wanted?.leader !== this.#options.nodeId || slot.wanted.leaderEpoch !== wanted.leaderEpoch) return
-    replica.lead({ brokerId: this.#options.nodeId, state: slot.wanted, minInsyncReplicas: this.#minIsrOf(slot) })
-    this.#env.logger.log('info', 'became leader', { topic: slot.topic, partition: slot.partition, leaderEpoch: wanted.leaderEpoch })
+  #lead(slot: Slot, replica: LocalReplica, state: PartitionImage): void {
+    replica.log.beginEpoch(state.leaderEpoch)
+    replica.lead({ brokerId: this.#options.nodeId, state, minInsyncReplicas: this.#minIsrOf(slot) })
+    this.#env.logger.log('info', 'became leader', { topic: slot.topic, partition: slot.partition, leaderEpoch: state.leaderEpoch })
   }
 
   #minIsrOf(slot: Slot): number {
@@ -214,7 +223,7 @@ export class Replicas {
     slot.replica = undefined
     await this.#options.store.deletePartition(slot.topicId, slot.partition)
     const slots = this.#slots.get(slot.topicId)
-    if (slots === undefined) return
+    if (slot.wanted !== undefined || slots === undefined) return
     delete slots[slot.partition]
     if (slots.every(other => other === undefined)) this.#slots.delete(slot.topicId)
   }

@@ -92,7 +92,7 @@ async function answerTo(replica: LocalReplica, timestamp: number, version: numbe
       return knowsLatest(replica.leader!) ? { offset: highWatermark, timestamp: -1, leaderEpoch } : unavailable
     case EARLIEST:
     case EARLIEST_LOCAL:
-      return { offset: log.logStartOffset, timestamp: -1, leaderEpoch: log.leaderEpochAt(log.logStartOffset) ?? leaderEpoch }
+      return { offset: log.logStartOffset, timestamp: -1, leaderEpoch: log.leaderEpochAt(log.logStartOffset) }
     case LATEST_TIERED:
     case EARLIEST_PENDING_UPLOAD:
       return NOT_FOUND

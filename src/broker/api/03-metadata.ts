@@ -5,7 +5,7 @@
 // We differ from Kafka: internal topics are never made for a client that merely asks.
 
 import type { TopicImage } from '../../metadata/image.ts'
-import { invalidTopicName } from '../../metadata/topics.ts'
+import { topicNameError } from '../../metadata/topic-names.ts'
 import { Metadata } from '../../protocol/api/03-metadata.ts'
 import {
   INVALID_REQUEST,
@@ -74,7 +74,7 @@ function topicsFor(broker: Broker, request: Request, context: RequestContext): T
 }
 
 function unknownTopic(broker: Broker, name: string, mayCreate: boolean): number {
-  if (invalidTopicName(name) !== undefined) return INVALID_TOPIC_EXCEPTION
+  if (topicNameError(name) !== undefined) return INVALID_TOPIC_EXCEPTION
   if (mayCreate && broker.config['auto.create.topics.enable'] && !isInternalTopic(name)) broker.topicCreation.begin(name)
   return UNKNOWN_TOPIC_OR_PARTITION
 }

@@ -4,7 +4,7 @@
 
 import { type DescribedConfig, describeBrokerConfigs, describeClusterConfigs, describeTopicConfigs } from '../../config.ts'
 import { brokerResource, topicResource } from '../../metadata/image.ts'
-import { invalidTopicName } from '../../metadata/topics.ts'
+import { topicNameError } from '../../metadata/topic-names.ts'
 import { DescribeConfigs } from '../../protocol/api/32-describe-configs.ts'
 import { errorMessage, INVALID_REQUEST, INVALID_TOPIC_EXCEPTION, NONE, UNKNOWN_TOPIC_OR_PARTITION } from '../../protocol/errors.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
@@ -42,7 +42,7 @@ function describe(broker: Broker, request: Request, resource: Resource): Result 
 
 function describeTopic(broker: Broker, request: Request, resource: Resource): Result {
   const name = resource.resourceName
-  const wrong = invalidTopicName(name)
+  const wrong = topicNameError(name)
   if (wrong !== undefined) return refused(resource, INVALID_TOPIC_EXCEPTION, wrong)
   if (!broker.image.topics.has(name)) return refused(resource, UNKNOWN_TOPIC_OR_PARTITION, errorMessage(UNKNOWN_TOPIC_OR_PARTITION))
   const layers = { ...brokerLayers(broker), topic: broker.image.configs.get(topicResource(name)) }

@@ -1,7 +1,7 @@
 // DescribeTopicPartitions: topics in order of their names, in pages. KIP-966. No topics = all. A page holds at most responsePartitionLimit
 // partitions (and never more than max.request.partition.size.limit); the cursor says where the next begins.
 
-import { invalidTopicName } from '../../metadata/topics.ts'
+import { topicNameError } from '../../metadata/topic-names.ts'
 import { DescribeTopicPartitions } from '../../protocol/api/75-describe-topic-partitions.ts'
 import { INVALID_REQUEST, INVALID_TOPIC_EXCEPTION, KafkaError, NONE, UNKNOWN_TOPIC_OR_PARTITION } from '../../protocol/errors.ts'
 import type { ResponseOf } from '../../protocol/schema.ts'
@@ -25,7 +25,7 @@ export const describeTopicPartitions = handler(DescribeTopicPartitions, {
     for (const name of names) {
       const topic = broker.image.topics.get(name)
       if (topic === undefined) {
-        answers.push(failure(name, invalidTopicName(name) === undefined ? UNKNOWN_TOPIC_OR_PARTITION : INVALID_TOPIC_EXCEPTION))
+        answers.push(failure(name, topicNameError(name) === undefined ? UNKNOWN_TOPIC_OR_PARTITION : INVALID_TOPIC_EXCEPTION))
         continue
       }
       if (left === 0) return { topics: answers, nextCursor: { topicName: name, partitionIndex: 0 } }

@@ -1,0 +1,207 @@
+// One node, opened in order and closed in reverse:
+//   data directory → meta → identity → quorum → image → log store (verdicts) → replicas → sockets bound → registration (a new incarnation with a new
+//   broker epoch) → the changes it brought are applied → leaders serve → requests are answered.
+// Sockets are bound before the registration, which names their ports, and after the logs are recovered; what arrives in between waits.
+// A clean close answers what was accepted, flushes and closes the logs, and only then marks the directory clean. There is one way to fail
+// (lifetime.ts): the node stops, without the mark, and `failed` says why.
+import { type Config, clientListeners, type ListenerConfig, topicConfig } from '../config.ts'
+import type { Env } from '../env/env.ts'
+import { LogStore } from '../log/log-store.ts'
+import { Controller } from '../metadata/controller.ts'
+import { configLayers } from '../metadata/decision.ts'
+import { type Identity, markClean, openIdentity, refuseForeignDirectory } from '../metadata/identity.ts'
+import { MetadataPublisher } from '../metadata/publisher.ts'
+import type { BrokerListener } from '../metadata/records.ts'
+import { type IncomingRequest, type ListenerAddress, Server } from '../net/server.ts'
+import { KafkaError, NONE } from '../protocol/errors.ts'
+import { SingleVoterQuorum } from '../raft/single-voter.ts'
+import { type Uuid, uuidFromBytes } from '../util/uuid.ts'
+import type { Broker } from './broker.ts'
+import { Dispatcher, mayOverlap } from './dispatch.ts'
+import { BOOTSTRAP_RECORDS, SUPPORTED_FEATURES } from './features.ts'
+import { Lifetime } from './lifetime.ts'
+import { NodeBroker } from './node-broker.ts'
+import { Replicas, type ReplicaVerdict } from './replicas.ts'
+import { RetentionTask } from './retention.ts'
+
+/** How long a closing node waits for the answers under way. */
+const CLOSE_GRACE_MS = 5000
+
+export interface NodeOptions {
+  readonly config: Config
+  /** The data directory; made when it is missing. */
+  readonly directory: string
+}
+
+export class Node {
+  readonly nodeId: number
+  readonly clusterId: Uuid
+  /** Of this incarnation. */
+  readonly brokerEpoch: number
+  /** As they are bound, in the order of the configuration. */
+  readonly listeners: readonly ListenerAddress[]
+  /** For tests, the console and the simulator: what the handlers see. */
+  readonly broker: Broker
+  readonly #lifetime: Lifetime
+
+  /**
+   * Settles when the node answers requests.
+   * @throws EnvError EEXIST, ELOCKED, ECORRUPT: the directory is not (or not any more) ours · EADDRINUSE, EACCES: the listeners
+   * @throws ConfigError
+   */
+  static async open(env: Env, options: NodeOptions): Promise<Node> {
+    const lifetime = new Lifetime(env.logger)
+    try {
+      const node = await openNode(env, options, lifetime)
+      if (lifetime.failure === undefined) return node
+    } catch (error) {
+      lifetime.fail(error as Error)
+    }
+    throw await lifetime.failed
+  }
+
+  /** @internal */
+  constructor(o: { broker: Broker; brokerEpoch: number; listeners: readonly ListenerAddress[]; lifetime: Lifetime }) {
+    this.nodeId = o.broker.nodeId
+    this.clusterId = o.broker.clusterId
+    this.broker = o.broker
+    this.brokerEpoch = o.brokerEpoch
+    this.listeners = o.listeners
+    this.#lifetime = o.lifetime
+  }
+
+  /** Settles (never rejects) with the cause when the node had to stop, after it has stopped. */
+  get failed(): Promise<Error> {
+    return this.#lifetime.failed
+  }
+
+  /** Answers what was accepted, flushes, and marks the directory clean. Idempotent. */
+  close(): Promise<void> {
+    return this.#lifetime.close()
+  }
+}
+
+async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: Lifetime): Promise<Node> {
+  const nodeId = config['node.id']
+  const { fail } = lifetime
+  const listeners = clientListeners(config)
+  let brokerEpoch = -1
+
+  await refuseForeignDirectory(env.disk, directory)
+  const meta = await env.kv.open(`${directory}/meta`)
+  lifetime.owns('meta', () => meta.close())
+  const identity = await openIdentity(env, { directory, meta, nodeId })
+  lifetime.owns('clean mark', () => (lifetime.failure === undefined && brokerEpoch !== -1 ? markClean(meta, brokerEpoch) : undefined))
+
+  const publisher = new MetadataPublisher({ fail })
+  const quorum = await SingleVoterQuorum.open(env, { directory, meta, nodeId, fail })
+  lifetime.owns('quorum', () => {
+    publisher.close()
+    return quorum.close()
+  })
+  const controller = new Controller(env, { quorum, publisher, config, clusterId: identity.clusterId, bootstrap: BOOTSTRAP_RECORDS, fail })
+  lifetime.owns('controller', async () => controller.close())
+  await publisher.start(quorum)
+
+  const incarnationId = uuidFromBytes(env.random.bytes(16))
+  const store = await LogStore.open(env, { directory, meta, clean: identity.clean, fail })
+  lifetime.owns('log store', () => store.close())
+  const replicas = new Replicas(env, {
+    nodeId,
+    incarnationId,
+    store,
+    settingsOf: topic => {
+      const settings = topicConfig(config, configLayers(publisher.image, nodeId, topic))
+      return { log: settings, minInsyncReplicas: settings.minInsyncReplicas }
+    },
+    fail,
+  })
+  const verdicts = await replicas.openAll(publisher.image)
+  lifetime.owns('replicas', () => replicas.close())
+
+  const broker = new NodeBroker(env, { config, identity, publisher, controller, replicas, lifetime, epoch: () => brokerEpoch })
+  const gate = new Gate(new Dispatcher(broker, { fail }))
+  const server = await Server.open(env, {
+    listeners,
+    maxRequestBytes: config['socket.request.max.bytes'],
+    maxConnections: config['max.connections'],
+    mayOverlap,
+    onRequest: request => gate.receive(request),
+  })
+  lifetime.owns('server', () => {
+    replicas.releaseFetches()
+    return server.close({ graceMs: lifetime.failure === undefined ? CLOSE_GRACE_MS : 0 })
+  })
+
+  publisher.subscribe({ applied: changes => broker.applied(changes) })
+  const registration = { identity, incarnationId, listeners: advertised(listeners, server), verdicts, rack: config['broker.rack'] }
+  brokerEpoch = await register(controller, registration)
+  await replicas.allSettled()
+  const retention = new RetentionTask(env, {
+    intervalMs: config['log.retention.check.interval.ms'],
+    replicas: () => replicas.all(),
+    fail,
+  })
+  lifetime.owns('retention', () => retention.close())
+
+  gate.open()
+  env.logger.log('info', 'started node', { nodeId, clusterId: identity.clusterId, brokerEpoch })
+  return new Node({ broker, brokerEpoch, listeners: server.listeners, lifetime })
+}
+
+function advertised(listeners: readonly ListenerConfig[], server: Server): BrokerListener[] {
+  return listeners.map(({ name, securityProtocol, advertisedHost, advertisedPort }, i) => ({
+    name,
+    host: advertisedHost,
+    port: advertisedPort === 0 ? server.listeners[i]!.port : advertisedPort,
+    securityProtocol,
+  }))
+}
+
+interface Registration {
+  readonly identity: Identity
+  readonly incarnationId: Uuid
+  readonly listeners: readonly BrokerListener[]
+  readonly verdicts: readonly ReplicaVerdict[]
+  readonly rack: string | null
+}
+
+/** @returns the new broker epoch, once what the registration brought is applied here */
+async function register(controller: Controller, { identity, incarnationId, listeners, verdicts, rack }: Registration): Promise<number> {
+  const { clusterId, nodeId, directoryId, previousBrokerEpoch } = identity
+  const { response } = await controller.registerBroker({
+    clusterId,
+    brokerId: nodeId,
+    incarnationId,
+    directoryId,
+    previousBrokerEpoch,
+    rack,
+    listeners,
+    features: SUPPORTED_FEATURES,
+    fenced: false,
+    partitions: verdicts,
+  })
+  if (response.errorCode !== NONE) throw new KafkaError(response.errorCode, `The registration was refused: ${response.errorMessage}`)
+  return response.brokerEpoch
+}
+
+/** Keeps requests back until the node can answer them. */
+class Gate {
+  readonly #dispatcher: Dispatcher
+  #held: IncomingRequest[] | undefined = []
+
+  constructor(dispatcher: Dispatcher) {
+    this.#dispatcher = dispatcher
+  }
+
+  receive(request: IncomingRequest): void {
+    if (this.#held === undefined) this.#dispatcher.receive(request)
+    else this.#held.push(request)
+  }
+
+  open(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const request of held) this.#dispatcher.receive(request)
+  }
+}

@@ -1,0 +1,92 @@
+// Whatever bytes come in: the connection they came on is closed (or the request is refused), and nobody else notices.
+import { describe, expect, test } from 'vitest'
+import { ADVERTISED } from '../../src/broker/advertised.ts'
+import { sleep } from '../../src/env/env.ts'
+import { SeededRandom } from '../../src/env/sim/random.ts'
+import { Fetch } from '../../src/protocol/api/01-fetch.ts'
+import { Metadata } from '../../src/protocol/api/03-metadata.ts'
+import { encodeRequest } from '../../src/protocol/message.ts'
+import { batchOf, createTopic, produce, type Scene, withNode } from './test-node.ts'
+
+function frame(...parts: (number[] | Buffer | string)[]): Buffer {
+  const body = Buffer.concat(parts.map(part => Buffer.from(part as never)))
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(body.length)
+  return Buffer.concat([length, body])
+}
+
+function header(apiKey: number, apiVersion: number): number[] {
+  return [apiKey >> 8, apiKey & 0xff, apiVersion >> 8, apiVersion & 0xff, 0, 0, 0, 1, 0xff, 0xff]
+}
+
+/** A bystander with a topic and a parked fetch; after the attack both still work. */
+async function withBystander(scene: Scene, attack: () => Promise<void>): Promise<void> {
+  const bystander = await scene.connect()
+  await createTopic(bystander, 't')
+  const poller = await scene.connect()
+  const wish = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }
+  const polled = poller.ask(Fetch, 11, { maxWaitMs: 600_000, minBytes: 1, topics: [{ topic: 't', partitions: [wish] }] })
+  await attack()
+  expect(await produce(bystander, 't', batchOf('still here'))).toMatchObject({ errorCode: 0, baseOffset: 0 })
+  expect((await polled).responses[0]!.partitions[0]!.records!.length).toBeGreaterThan(0)
+}
+
+describe('a connection is closed for', () => {
+  test.each<[string, Buffer]>([
+    ['a negative length', Buffer.from([0xff, 0xff, 0xff, 0xff])],
+    ['a length above socket.request.max.bytes', Buffer.from([0x7f, 0xff, 0xff, 0xff])],
+    ['a TLS handshake', Buffer.from('16030100f1010000ed0303', 'hex')],
+    ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\nHost: broker\r\n\r\n')],
+    ['an empty frame', frame([])],
+    ['a header cut off', frame([0, 3, 0])],
+    ['an unknown API', frame(header(999, 0))],
+    ['an API that is not advertised', frame(header(10, 0), [0, 0])],
+    ['a negative version', frame(header(3, 0xffff))],
+    ['a version above the range', frame(header(3, 14))],
+    ['Produce v2, which is advertised and not served', frame(header(0, 2), [0, 1, 0, 0, 0, 1, 0, 0, 0, 0])],
+    ['a client id cut off', frame([0, 3, 0, 1, 0, 0, 0, 1, 0x7f, 0xff, 65])],
+    ['a body cut off', frame(header(3, 1), [0, 0, 0, 2, 0, 1])],
+    ['bytes behind the body', frame(header(3, 1), [0, 0, 0, 0, 9])],
+    ['an array of 2^31-1 elements', frame(header(3, 1), [0x7f, 0xff, 0xff, 0xff])],
+    ['a malformed body of ApiVersions v3', frame(header(18, 3), [0, 99])],
+  ])('%s', async (_, bytes) => {
+    await withNode(async scene => {
+      await withBystander(scene, async () => {
+        const attacker = await scene.connect()
+        attacker.sendBytes(bytes)
+        await attacker.closed
+      })
+    })
+  })
+})
+
+test('the requests before a malformed one are answered', async () => {
+  await withNode(async ({ connect }) => {
+    const client = await connect()
+    const id = client.send(Metadata, 1, { topics: null })
+    client.sendBytes(frame(header(999, 0)))
+    expect((await client.nextFrame()).readInt32BE(0)).toBe(id)
+    await client.closed
+  })
+})
+
+test('requests cut and garbled at random never harm the node', async () => {
+  await withNode(async scene => {
+    await withBystander(scene, async () => {
+      const random = new SeededRandom(7, 'garbled')
+      const whole = Buffer.concat(
+        encodeRequest(Metadata, 12, 1, 'c', { topics: [{ name: 'abc', topicId: 'AAAAAAAAAAAAAAAAAAAAAA' }] }),
+      ).subarray(4)
+      for (let round = 0; round < 300; round++) {
+        const attacker = await scene.connect()
+        const { apiKey, minVersion, maxVersion } = ADVERTISED[random.integer(ADVERTISED.length)]!
+        const bytes = Buffer.concat([whole.subarray(0, 8 + random.integer(whole.length - 8)), random.bytes(random.integer(60))])
+        bytes.writeInt16BE(apiKey, 0)
+        bytes.writeInt16BE(minVersion + random.integer(maxVersion - minVersion + 1), 2)
+        attacker.sendBytes(frame(bytes))
+        await Promise.race([attacker.closed, attacker.nextFrame().catch(() => undefined), sleep(scene.world.env('client').clock, 100)])
+        attacker.close()
+      }
+    })
+  })
+})
