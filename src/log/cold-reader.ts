@@ -1,0 +1,59 @@
+// Reads of a log's older bytes: finds the segment, and remembers where sequential readers were.
+
+import { readSegment } from './cold-read.ts'
+import type { Segment } from './segment.ts'
+import type { LogSlice, ReadBounds } from './walk.ts'
+
+/** How many sequential readers are remembered. */
+const CURSORS = 16
+
+export class ColdReader {
+  /** By the offset at which a read ended: most go on there. */
+  readonly #cursors = new Map<number, { readonly segment: Segment; readonly position: number }>()
+
+  /** @throws DamagedLogError, EnvError */
+  async read(segments: readonly Segment[], o: ReadBounds): Promise<LogSlice> {
+    for (let at = segmentAt(segments, o.offset); at < segments.length; at++) {
+      const segment = segments[at]!
+      const cursor = this.#cursors.get(o.offset)
+      this.#cursors.delete(o.offset)
+      const { chunks, sizeBytes, nextOffset, endPosition } = await readSegment(
+        segment,
+        o,
+        cursor?.segment === segment ? cursor.position : undefined,
+      )
+      if (sizeBytes > 0) {
+        this.#remember(nextOffset, segment, endPosition)
+        return { chunks, sizeBytes, nextOffset }
+      }
+      // Compaction may have taken a segment's end away; else the bounds say that there is nothing.
+      if (endPosition < segment.writtenBytes) break
+    }
+    return { chunks: [], sizeBytes: 0, nextOffset: o.offset }
+  }
+
+  /** The log was cut. */
+  forget(): void {
+    this.#cursors.clear()
+  }
+
+  #remember(nextOffset: number, segment: Segment, position: number): void {
+    this.#cursors.set(nextOffset, { segment, position })
+    for (const oldest of this.#cursors.keys()) {
+      if (this.#cursors.size <= CURSORS) break
+      this.#cursors.delete(oldest)
+    }
+  }
+}
+
+/** The last segment that starts at or before the offset. */
+export function segmentAt(segments: readonly Segment[], offset: number): number {
+  let low = 0
+  let high = segments.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (segments[middle]!.baseOffset <= offset) low = middle + 1
+    else high = middle
+  }
+  return Math.max(0, low - 1)
+}

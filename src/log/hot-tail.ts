@@ -1,0 +1,155 @@
+// The newest bytes of a log, kept in memory for consumers and followers at its tail. What is evicted is read from the segment file instead.
+// One budget serves all logs of a node: the oldest chunk of any log goes first.
+
+import * as batch from '../protocol/batch.ts'
+import { cutWholeBatches, type LogSlice, type ReadBounds } from './walk.ts'
+
+/** What an array slot and a Buffer object cost beside the bytes. */
+const CHUNK_OVERHEAD_BYTES = 160
+/** Evicted slots at the front are given back once there are this many. */
+const COMPACT_FROM = 256
+
+/** Bounds the bytes of all hot tails of a node. Owners stand in it in the order in which their chunks came. */
+export class HotTailBudget {
+  readonly #limitBytes: number
+  #bytes = 0
+  #owners: HotTail[] = []
+  #head = 0
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** A tail that dropped chunks by itself leaves slots behind; they are no-ops, or evict its next chunk early. */
+  added(owner: HotTail, bytes: number): void {
+    this.#bytes += bytes
+    this.#owners.push(owner)
+    while (this.#bytes > this.#limitBytes && this.#head < this.#owners.length) this.#owners[this.#head++]!.evictOldest()
+    if (this.#head >= COMPACT_FROM && this.#head * 2 >= this.#owners.length) {
+      this.#owners = this.#owners.slice(this.#head)
+      this.#head = 0
+    }
+  }
+
+  removed(bytes: number): void {
+    this.#bytes -= bytes
+  }
+}
+
+/** Consecutive chunks of whole batches, oldest first. Chunk k covers the offsets from its base to the base of chunk k + 1. */
+export class HotTail {
+  readonly #budget: HotTailBudget
+  #chunks: Buffer[] = []
+  #baseOffsets: number[] = []
+  #head = 0
+  #endOffset = 0
+
+  constructor(budget: HotTailBudget) {
+    this.#budget = budget
+  }
+
+  /** Whether a read at this offset (below the written end) can be served from here. */
+  holds(offset: number): boolean {
+    return this.#head < this.#chunks.length && offset >= this.#baseOffsets[this.#head]! && offset < this.#endOffset
+  }
+
+  /** The chunks of one write: whole batches, consecutive. */
+  pushAll(chunks: readonly Buffer[], baseOffset: number, endOffset: number): void {
+    let base = baseOffset
+    for (let i = 0; i < chunks.length; i++) {
+      const end = i + 1 < chunks.length ? batch.baseOffset(chunks[i + 1]!, 0) : endOffset
+      this.push(chunks[i]!, base, end)
+      base = end
+    }
+  }
+
+  push(chunk: Buffer, baseOffset: number, endOffset: number): void {
+    if (baseOffset !== this.#endOffset) this.clear()
+    this.#chunks.push(chunk)
+    this.#baseOffsets.push(baseOffset)
+    this.#endOffset = endOffset
+    this.#budget.added(this, chunk.length + CHUNK_OVERHEAD_BYTES)
+  }
+
+  /** Takes the whole batches from the one that holds `offset` up to the bounds. Call only when `holds(offset)`. */
+  read(o: ReadBounds): LogSlice {
+    const chunks: Buffer[] = []
+    let sizeBytes = 0
+    let nextOffset = o.offset
+    for (let i = this.#find(o.offset); i < this.#chunks.length; i++) {
+      const chunk = this.#chunks[i]!
+      const chunkEnd = this.#baseOffsetAt(i + 1)
+      if (this.#baseOffsets[i]! >= nextOffset && chunkEnd <= o.endOffset && sizeBytes + chunk.length <= o.maxBytes) {
+        chunks.push(chunk)
+        sizeBytes += chunk.length
+        nextOffset = chunkEnd
+        continue
+      }
+      const cut = cutWholeBatches(chunk, {
+        offset: nextOffset,
+        endOffset: o.endOffset,
+        maxBytes: o.maxBytes - sizeBytes,
+        minOneBatch: o.minOneBatch && sizeBytes === 0,
+      })
+      if (cut.end > cut.start) {
+        chunks.push(cut.start === 0 && cut.end === chunk.length ? chunk : chunk.subarray(cut.start, cut.end))
+        sizeBytes += cut.end - cut.start
+        nextOffset = cut.nextOffset
+      }
+      if (cut.end < chunk.length) break
+    }
+    return { chunks, sizeBytes, nextOffset }
+  }
+
+  /** Drops every chunk that reaches `offset` or beyond. */
+  truncate(offset: number): void {
+    while (this.#chunks.length > this.#head && this.#endOffset > offset) {
+      this.#budget.removed(this.#chunks.pop()!.length + CHUNK_OVERHEAD_BYTES)
+      this.#endOffset = this.#baseOffsets.pop()!
+    }
+  }
+
+  clear(): void {
+    for (let i = this.#head; i < this.#chunks.length; i++) this.#budget.removed(this.#chunks[i]!.length + CHUNK_OVERHEAD_BYTES)
+    this.#chunks = []
+    this.#baseOffsets = []
+    this.#head = 0
+  }
+
+  evictOldest(): void {
+    if (this.#head === this.#chunks.length) return
+    this.#budget.removed(this.#chunks[this.#head]!.length + CHUNK_OVERHEAD_BYTES)
+    this.#chunks[this.#head++] = EMPTY
+    if (this.#head === this.#chunks.length) {
+      this.#chunks = []
+      this.#baseOffsets = []
+      this.#head = 0
+    } else if (this.#head >= COMPACT_FROM && this.#head * 2 >= this.#chunks.length) {
+      this.#chunks = this.#chunks.slice(this.#head)
+      this.#baseOffsets = this.#baseOffsets.slice(this.#head)
+      this.#head = 0
+    }
+  }
+
+  #baseOffsetAt(index: number): number {
+    return index < this.#baseOffsets.length ? this.#baseOffsets[index]! : this.#endOffset
+  }
+
+  /** The last chunk whose base is at or before the offset. */
+  #find(offset: number): number {
+    let low = this.#head
+    let high = this.#chunks.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#baseOffsets[middle]! <= offset) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+}
+
+const EMPTY = Buffer.alloc(0)

@@ -1,0 +1,561 @@
+// The log of one partition: appends, reads, lookups and the offsets that say how far it is written and flushed. A thin shell: the rules are in
+// validate.ts, producer-state.ts, epochs.ts and retention.ts, the bytes in writer.ts and segment.ts, the opening in recovery.ts.
+
+import { type Env, EnvError } from '../env/env.ts'
+import * as batch from '../protocol/batch.ts'
+import {
+  CORRUPT_MESSAGE,
+  KAFKA_STORAGE_ERROR,
+  KafkaError,
+  OFFSET_OUT_OF_RANGE,
+  ProtocolError,
+  RECORD_LIST_TOO_LARGE,
+} from '../protocol/errors.ts'
+import { assert } from '../util/assert.ts'
+import type { Uuid } from '../util/uuid.ts'
+import { type CheckpointPace, Checkpoints } from './checkpoints.ts'
+import { ColdReader, segmentAt } from './cold-reader.ts'
+import type { LogConfig } from './config.ts'
+import { findCut } from './cut.ts'
+import { LeaderEpochs } from './epochs.ts'
+import { flushFile, type LogHome } from './home.ts'
+import { HotTail, type HotTailBudget } from './hot-tail.ts'
+import { LooseMark } from './loose-mark.ts'
+import { type ProducerBatch, readProducerBatch } from './producer-batch.ts'
+import { encodeProducers } from './producer-snapshot.ts'
+import type { ProducerState } from './producer-state.ts'
+import { type RecoveredLog, recoverLog, type Verdict } from './recovery.ts'
+import { rebuildProducers } from './replay.ts'
+import { expiredCount } from './retention.ts'
+import type { Segment } from './segment.ts'
+import { StoredEpochs } from './stored-epochs.ts'
+import { firstAtOrAfter, firstWithMaxTimestamp, type OffsetRange, type TimestampedOffset } from './time-lookup.ts'
+import { validateBatch } from './validate.ts'
+import { DamagedLogError, headerFault, type LogSlice, type ReadBounds } from './walk.ts'
+import { isFull, LogWriter, type WriterOwner } from './writer.ts'
+
+/** What the logs of a node share. */
+export interface LogWorld {
+  readonly env: Env
+  readonly hotTails: HotTailBudget
+  readonly pace: CheckpointPace
+  /** The node stops. */
+  fail(error: Error): void
+}
+
+export type AppendResult =
+  | {
+      readonly ok: true
+      readonly baseOffset: number
+      readonly lastOffset: number
+      /** -1 on a CreateTime topic. */
+      readonly logAppendTimeMs: number
+      /** The batch was stored before; the offsets are those of then. It is acknowledged like any: once lastOffset is below the high watermark. */
+      readonly duplicate: boolean
+      readonly sizeBytes: number
+    }
+  | {
+      readonly ok: false
+      readonly errorCode: number
+      readonly errorMessage: string
+      readonly recordErrors: readonly { readonly batchIndex: number; readonly batchIndexErrorMessage: string | null }[]
+    }
+
+export class PartitionLog {
+  readonly topic: string
+  readonly topicId: Uuid
+  readonly partition: number
+  readonly epochs: LeaderEpochs
+  readonly #storedEpochs: StoredEpochs
+  readonly #world: LogWorld
+  readonly #home: LogHome
+  readonly #onProgress: (log: PartitionLog) => void
+  readonly #writer: LogWriter
+  readonly #checkpoints: Checkpoints
+  readonly #hotTail: HotTail
+  readonly #loose: LooseMark
+  #config: LogConfig
+  #segments: Segment[]
+  #producers: ProducerState
+  #logStartOffset: number
+  #logEndOffset: number
+  /** Why nothing is appended any more. */
+  #refusal: Error | undefined
+  #closed = false
+  /** flushedOffset stays at or below it: something the records behind it depend on is not durable yet. */
+  #barrier = Number.POSITIVE_INFINITY
+  #isNamed: boolean
+  #hasGaps: boolean
+  readonly #coldReader = new ColdReader()
+  /** Cuts, deletions and the close happen one after another. */
+  #exclusive: Promise<unknown> = Promise.resolve()
+
+  /** @param o  clean: the last shutdown of the node was orderly */
+  static async open(
+    world: LogWorld,
+    home: LogHome,
+    o: { config: LogConfig; clean: boolean; onProgress: (log: PartitionLog) => void },
+  ): Promise<{ log: PartitionLog; verdict: Verdict; loose: boolean }> {
+    const recovered = await recoverLog(home, o.config, { clean: o.clean })
+    const log = new PartitionLog(world, home, recovered, o)
+    return { log, verdict: recovered.verdict, loose: recovered.state.marks.has('loose') }
+  }
+
+  private constructor(
+    world: LogWorld,
+    home: LogHome,
+    recovered: RecoveredLog,
+    o: { config: LogConfig; onProgress: (log: PartitionLog) => void },
+  ) {
+    const { env } = world
+    const { state, segments, endOffset } = recovered
+    this.topic = home.topic
+    this.topicId = home.topicId
+    this.partition = home.partition
+    this.#world = world
+    this.#home = home
+    this.#onProgress = o.onProgress
+    this.#config = o.config
+    this.#segments = segments
+    this.#logStartOffset = state.logStartOffset
+    this.#logEndOffset = endOffset
+    this.#isNamed = state.marks.has('created')
+    this.#hasGaps = state.marks.has('gaps')
+    this.#producers = recovered.producers
+    this.epochs = new LeaderEpochs(recovered.epochs).follow(this)
+    this.#hotTail = new HotTail(world.hotTails)
+    this.#writer = new LogWriter(env.clock, this.#writerOwner(), endOffset)
+    const fail = (error: Error) => this.#fail(error)
+    this.#storedEpochs = new StoredEpochs({ epochs: this.epochs, durable: home.durable, stored: () => this.#progressed(), fail })
+    this.#checkpoints = new Checkpoints({ catalog: home.catalog, pace: world.pace, logger: env.logger, fail, stored: recovered.checkpoint })
+    const wanted = o.config.flushMessages !== 1
+    this.#loose = new LooseMark({
+      durable: home.durable,
+      marked: state.marks.has('loose'),
+      wanted,
+      changed: () => this.#progressed(),
+      fail,
+    })
+    if (!recovered.trusted) this.#checkpoints.rebuild(recovered, encodeProducers(this.#producers))
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------------------- offsets
+
+  get config(): LogConfig {
+    return this.#config
+  }
+
+  /** The first record there is. */
+  get logStartOffset(): number {
+    return this.#logStartOffset
+  }
+
+  /** The offset the next record gets. Like all end offsets: exclusive. */
+  get logEndOffset(): number {
+    return this.#logEndOffset
+  }
+
+  /** Reads see up to here. */
+  get writtenOffset(): number {
+    return this.#writer.writtenOffset
+  }
+
+  /** On disk up to here. */
+  get flushedOffset(): number {
+    return Math.min(this.#writer.flushedOffset, this.#barrier)
+  }
+
+  /** What may be promised: flushed when flush.messages is 1, else written. */
+  get ackableOffset(): number {
+    return this.#loose.allowsPromises ? Math.min(this.#writer.writtenOffset, this.#barrier) : this.flushedOffset
+  }
+
+  get sizeBytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.sizeBytes, 0)
+  }
+
+  /** Oldest first. */
+  get segments(): readonly {
+    readonly baseOffset: number
+    readonly endOffset: number
+    readonly sizeBytes: number
+    readonly maxTimestamp: number
+  }[] {
+    return this.#segments
+  }
+
+  get producers(): ProducerState {
+    return this.#producers
+  }
+
+  /** Why appends are refused (the disk is full, the node fails, the log is closed); what was appended behind `writtenOffset` is given up then. */
+  get refusal(): Error | undefined {
+    return this.#refusal
+  }
+
+  /** -1: unknown. */
+  leaderEpochAt(offset: number): number {
+    return this.epochs.epochAt(offset)
+  }
+
+  configure(config: LogConfig): void {
+    this.#config = config
+    this.#loose.want(config.flushMessages !== 1, this.#writer.writtenOffset)
+    this.#writer.reconsider()
+  }
+
+  // ----------------------------------------------------------------------------------------------------------------------------- append
+
+  /**
+   * Validates one batch, judges its producer's sequence, assigns offsets and queues it for this turn's write. `onProgress` tells when it is
+   * written and flushed; there is no promise per append.
+   * @param b  exactly one batch, baseOffset 0; patched in place (or replaced when it must be rebuilt), and kept by reference
+   */
+  appendAsLeader(b: Buffer, o: { leaderEpoch: number; origin: 'client' | 'coordinator' }): AppendResult {
+    if (this.#refusal !== undefined) return rejected(KAFKA_STORAGE_ERROR, `The log takes no records: ${this.#refusal.message}`)
+    const validated = validateBatch(b, this.#config, { now: this.#world.env.clock.wallTime(), origin: o.origin })
+    if (!validated.ok) return validated
+    const stored = validated.batch
+    if (stored.length > this.#config.segmentBytes) {
+      return rejected(
+        RECORD_LIST_TOO_LARGE,
+        `The record batch has ${stored.length} bytes, a segment has at most ${this.#config.segmentBytes}`,
+      )
+    }
+    const baseOffset = this.#logEndOffset
+    batch.setBaseOffset(stored, 0, baseOffset)
+    batch.setLeaderEpoch(stored, 0, o.leaderEpoch)
+    const it = readProducerBatch(stored, 0)
+    const answer = it === undefined ? undefined : this.#judge(it, o.origin)
+    if (answer !== undefined) return answer
+
+    this.#storedEpochs.note(o.leaderEpoch, baseOffset)
+    this.#push(stored, it)
+    return {
+      ok: true,
+      baseOffset,
+      lastOffset: this.#logEndOffset - 1,
+      logAppendTimeMs: validated.logAppendTimeMs,
+      duplicate: false,
+      sizeBytes: stored.length,
+    }
+  }
+
+  /**
+   * Appends what the leader sent, byte for byte.
+   * @param records  one or more whole batches; kept by reference
+   * @throws KafkaError CORRUPT_MESSAGE | OFFSET_OUT_OF_RANGE (they do not follow the log's end) | KAFKA_STORAGE_ERROR; the batches before stay
+   */
+  appendAsFollower(records: Buffer): void {
+    if (this.#refusal !== undefined) throw new KafkaError(KAFKA_STORAGE_ERROR, `The log takes no records: ${this.#refusal.message}`)
+    for (let p = 0; p < records.length; ) {
+      const fault = p + batch.BATCH_HEADER_BYTES > records.length ? `${records.length - p} bytes` : headerFault(records, p)
+      if (fault !== undefined) throw new KafkaError(CORRUPT_MESSAGE, `The leader sent ${fault}`)
+      const size = batch.batchSize(records, p)
+      const baseOffset = batch.baseOffset(records, p)
+      if (p + size > records.length || !batch.crcIsValid(records, p))
+        throw new KafkaError(CORRUPT_MESSAGE, `The leader sent a damaged batch at offset ${baseOffset}`)
+      if (baseOffset < this.#logEndOffset)
+        throw new KafkaError(OFFSET_OUT_OF_RANGE, `The leader sent offset ${baseOffset}, the log ends at ${this.#logEndOffset}`)
+      if (baseOffset > this.#logEndOffset) this.#noteGap()
+      if (batch.leaderEpoch(records, p) >= 0) this.#storedEpochs.note(batch.leaderEpoch(records, p), baseOffset)
+      this.#push(records.subarray(p, p + size), readProducerBatch(records, p))
+      p += size
+    }
+  }
+
+  /** A leader epoch begins at the log's end. It counts at once; durable when it settles. */
+  beginEpoch(epoch: number): Promise<void> {
+    assert(epoch >= this.epochs.latestEpoch, `leader epoch ${epoch} after ${this.epochs.latestEpoch}`)
+    this.#storedEpochs.note(epoch, this.#logEndOffset)
+    return this.#storedEpochs.settled()
+  }
+
+  #judge(it: ProducerBatch, origin: 'client' | 'coordinator'): AppendResult | undefined {
+    const judgement = this.#producers.judge(it, { origin })
+    if (judgement.type === 'reject') return rejected(judgement.errorCode, judgement.errorMessage)
+    if (judgement.type === 'append') return undefined
+    const { baseOffset, lastOffset, timestamp } = judgement.of
+    const logAppendTimeMs = this.#config.messageTimestampType === 'LogAppendTime' ? timestamp : -1
+    return { ok: true, baseOffset, lastOffset, logAppendTimeMs, duplicate: true, sizeBytes: 0 }
+  }
+
+  #push(b: Buffer, it: ProducerBatch | undefined): void {
+    const baseOffset = this.#logEndOffset
+    const segment = this.#activeSegment(b)
+    segment.append(b, 0, b.length)
+    this.#writer.push(segment, b, baseOffset, segment.endOffset)
+    this.#logEndOffset = segment.endOffset
+    if (it !== undefined) this.#producers.apply(it)
+    this.#loose.appending()
+    if (this.#checkpoints.appended(b.length)) this.#checkpoints.capture(segment, encodeProducers(this.#producers))
+  }
+
+  /** The segment that takes this batch: the last one, or a new one. */
+  #activeSegment(b: Buffer): Segment {
+    const active = this.#segments[this.#segments.length - 1]
+    if (active === undefined) return this.#roll(undefined)
+    if (active.sizeBytes === 0) return active
+    const isFull = active.sizeBytes + b.length > this.#config.segmentBytes
+    const timestamp = batch.maxTimestamp(b, 0)
+    const isOld =
+      timestamp >= 0 && active.firstTimestamp >= 0 && timestamp - active.firstTimestamp > this.#config.segmentMs - active.jitterMs
+    return isFull || isOld || !active.canHold(batch.lastOffset(b, 0)) ? this.#roll(active) : active
+  }
+
+  #roll(closed: Segment | undefined): Segment {
+    const { segmentJitterMs } = this.#config
+    const jitterMs = segmentJitterMs > 0 ? this.#world.env.random.integer(Math.min(segmentJitterMs, 2 ** 32)) : 0
+    const segment = this.#home.segment(this.#logEndOffset, jitterMs)
+    this.#segments.push(segment)
+    if (closed !== undefined) this.#checkpoints.capture(segment, encodeProducers(this.#producers), closed)
+    return segment
+  }
+
+  /** Behind the first gap nothing is promised until `meta` says that this log has gaps: else recovery takes the gap for damage. */
+  #noteGap(): void {
+    if (this.#hasGaps) return
+    this.#hasGaps = true
+    this.#barrier = this.#logEndOffset
+    this.#home.durable.setMark('gaps', true).then(
+      () => {
+        this.#barrier = Number.POSITIVE_INFINITY
+        this.#progressed()
+      },
+      (error: Error) => this.#fail(error),
+    )
+  }
+
+  #writerOwner(): WriterOwner {
+    const strict = () => !this.#loose.allowsPromises
+    const config = () => this.#config
+    return {
+      get strict() {
+        return strict()
+      },
+      get flushMessages() {
+        return config().flushMessages
+      },
+      get flushMs() {
+        return config().flushMs
+      },
+      prepareFolder: () => this.#home.prepare(),
+      makeNameDurable: async () => {
+        await this.#home.makeNamesDurable(!this.#isNamed)
+        this.#isNamed = true
+      },
+      wrote: (chunks, baseOffset, endOffset) => this.#hotTail.pushAll(chunks, baseOffset, endOffset),
+      progressed: () => this.#progressed(),
+      full: (error, cut) => this.#full(error, cut),
+      failed: error => this.#fail(error),
+    }
+  }
+
+  #progressed(): void {
+    const { flushedOffset } = this
+    if (this.#storedEpochs.isStored) this.#checkpoints.flushed(flushedOffset)
+    this.#loose.flushed(flushedOffset)
+    this.#onProgress(this)
+  }
+
+  /** The disk is full: the log ends at what is written, and takes nothing more until it is opened again. */
+  #full(error: EnvError, cut: Promise<void>): void {
+    this.#refusal = error
+    this.#world.env.logger.log('error', 'refused produce: the disk is full', { ...this.#home.name, error })
+    this.#checkpoints.drop()
+    const endOffset = this.#writer.writtenOffset
+    this.#logEndOffset = endOffset
+    const unwritten = this.#segments.filter(segment => segment.writtenBytes === 0)
+    this.#segments = this.#segments.filter(segment => segment.writtenBytes > 0)
+    this.#storedEpochs.change(epochs => epochs.truncateFromEnd(endOffset + 1))
+    this.#alone(async () => {
+      await cut
+      for (const segment of unwritten) await segment.remove()
+      const active = this.#segments.at(-1)
+      if (active !== undefined) {
+        active.forgetUnwritten(endOffset)
+        active.cut(await findCut(active, endOffset))
+      }
+      this.#producers = await this.#rebuildProducers(endOffset)
+    }).catch(() => {})
+    this.#onProgress(this)
+  }
+
+  async #rebuildProducers(endOffset: number): Promise<ProducerState> {
+    const stored = await this.#home.catalog.loadProducerState(endOffset)
+    return rebuildProducers(this.#segments, endOffset, stored === undefined ? [] : [stored])
+  }
+
+  #fail(error: Error): void {
+    if (this.#closed) return
+    this.#refusal ??= error
+    this.#writer.stop(error)
+    this.#world.fail(error)
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------------------- read
+
+  /**
+   * Whole batches from the one that holds `offset`, by reference, up to the bounds; what one segment, or the hot tail, gives. Synchronous when the
+   * hot tail has them.
+   * @throws KafkaError OFFSET_OUT_OF_RANGE | KAFKA_STORAGE_ERROR | CORRUPT_MESSAGE
+   */
+  read(o: ReadBounds): LogSlice | Promise<LogSlice> {
+    if (this.#closed) throw new KafkaError(KAFKA_STORAGE_ERROR, 'The log is closed')
+    if (o.offset < this.#logStartOffset || o.offset > this.#logEndOffset) {
+      throw new KafkaError(OFFSET_OUT_OF_RANGE, `Offset ${o.offset} is not within [${this.#logStartOffset}, ${this.#logEndOffset}]`)
+    }
+    const endOffset = Math.min(o.endOffset, this.#writer.writtenOffset)
+    if (o.offset >= endOffset) return { chunks: [], sizeBytes: 0, nextOffset: o.offset }
+    const bounds = endOffset === o.endOffset ? o : { ...o, endOffset }
+    return this.#hotTail.holds(o.offset) ? this.#hotTail.read(bounds) : this.#guard(() => this.#coldReader.read(this.#segments, bounds))
+  }
+
+  /** The first record of the log, below endOffset, whose timestamp is at or after this one. @throws KafkaError KAFKA_STORAGE_ERROR | CORRUPT_MESSAGE */
+  offsetForTimestamp(timestamp: number, endOffset: number): Promise<TimestampedOffset | undefined> {
+    return this.#guard(() => firstAtOrAfter([...this.#segments], timestamp, this.#range(endOffset)))
+  }
+
+  /** The first record with the largest timestamp below endOffset; undefined when none has one. @throws as offsetForTimestamp */
+  offsetOfMaxTimestamp(endOffset: number): Promise<TimestampedOffset | undefined> {
+    return this.#guard(() => firstWithMaxTimestamp([...this.#segments], this.#range(endOffset)))
+  }
+
+  #range(endOffset: number): OffsetRange {
+    return { startOffset: this.#logStartOffset, endOffset: Math.min(endOffset, this.#writer.writtenOffset) }
+  }
+
+  /** What goes wrong while reading is the answer to this read; the node goes on. */
+  async #guard<T>(read: () => Promise<T>): Promise<T> {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof EnvError || error instanceof DamagedLogError || error instanceof ProtocolError)) throw error
+      this.#world.env.logger.log('error', 'failed to read a log', { ...this.#home.name, error })
+      const code = error instanceof EnvError ? KAFKA_STORAGE_ERROR : CORRUPT_MESSAGE
+      throw new KafkaError(code, `The log of ${this.topic}-${this.partition} cannot be read: ${error.message}`, { cause: error })
+    }
+  }
+
+  // --------------------------------------------------------------------------------------------------------------------- start and end
+
+  /** Records below are gone from now on; durable when it settles. Their segments go with the next retention run. */
+  setLogStartOffset(offset: number): Promise<void> {
+    return this.#alone(() => this.#moveStart(offset))
+  }
+
+  async #moveStart(offset: number): Promise<void> {
+    if (offset <= this.#logStartOffset) return
+    assert(offset <= this.#logEndOffset, `log start ${offset} beyond the log end ${this.#logEndOffset}`)
+    await this.#home.durable.setLogStartOffset(offset)
+    this.#logStartOffset = offset
+    this.#storedEpochs.change(epochs => epochs.truncateFromStart(offset))
+    this.#producers.replicatedUpTo(offset)
+  }
+
+  /** Deletes the segments that retention gives up, and forgets expired producers. @returns how many segments */
+  deleteExpiredSegments(highWatermark: number, nowMs: number): Promise<number> {
+    return this.#alone(async () => {
+      if (this.#refusal === undefined) this.#producers.removeExpired({ now: nowMs, expirationMs: this.#config.producerIdExpirationMs })
+      const rule = { ...this.#config, logStartOffset: this.#logStartOffset, highWatermark, nowMs }
+      const count = expiredCount(this.#segments, rule)
+      if (count === 0) return 0
+      if (count === this.#segments.length) this.#roll(this.#segments[count - 1])
+      const expired = this.#segments.slice(0, count)
+      if (expired.some(segment => segment.flushedBytes < segment.writtenBytes)) await this.#writer.flush()
+      await this.#moveStart(this.#segments[count]!.baseOffset)
+      this.#segments = this.#segments.slice(count)
+      this.#world.env.logger.log('info', 'deleted segments', { ...this.#home.name, count, logStartOffset: this.#logStartOffset })
+      for (const segment of expired) await segment.remove()
+      await this.#checkpoints.removeSegments(expired)
+      return count
+    })
+  }
+
+  /**
+   * Cuts the log so that it ends at `offset`, or before the batch that holds it. Nothing may be appended meanwhile.
+   * @param offset  at or above the log start
+   */
+  truncateTo(offset: number): Promise<void> {
+    return this.#alone(async () => {
+      assert(offset >= this.#logStartOffset, `truncation to ${offset}, the log starts at ${this.#logStartOffset}`)
+      if (offset >= this.#logEndOffset) return
+      await this.#writer.settled()
+      const at = segmentAt(this.#segments, offset)
+      const segment = this.#segments[at]!
+      const removed = this.#segments.slice(at + 1)
+      const cut = await findCut(segment, offset)
+      this.#segments = this.#segments.slice(0, at + 1)
+      segment.cut(cut)
+      this.#logEndOffset = cut.endOffset
+      this.#hotTail.truncate(cut.endOffset)
+      this.#coldReader.forget()
+      this.#writer.cutTo(cut.endOffset, segment)
+      this.#storedEpochs.change(epochs => epochs.truncateFromEnd(cut.endOffset))
+      await this.#checkpoints.lower(segment, removed)
+      for (const gone of removed.reverse()) await gone.remove()
+      if (removed.length > 0) await this.#home.disk.syncDirectory(this.#home.directory)
+      await segment.use(async file => {
+        await file.truncate(cut.position)
+        await flushFile(file)
+      })
+      this.#producers = await this.#rebuildProducers(cut.endOffset)
+    })
+  }
+
+  /** What is left of a damaged log is the log from now on: the operator elected it, or it is being filled from a leader. */
+  acceptDamage(): Promise<void> {
+    return this.#home.durable.setMark('damaged', false)
+  }
+
+  /** Settles when everything appended so far is on disk. */
+  flush(): Promise<void> {
+    return this.#writer.flush()
+  }
+
+  /** Flushes, writes a checkpoint that says so, and closes the files. */
+  close(): Promise<void> {
+    return this.#alone(async () => {
+      if (this.#closed) return
+      const failed = this.#refusal !== undefined && !isFull(this.#refusal)
+      this.#refusal ??= new Error('the log is closed')
+      if (!failed) {
+        await this.#writer.flush()
+        await this.#writer.settled()
+        const active = this.#segments.at(-1) ?? this.#home.segment(this.#logEndOffset)
+        if (this.#isNamed) await this.#checkpoints.close(active, encodeProducers(this.#producers))
+      }
+      await this.#closeFiles()
+    })
+  }
+
+  /** Lets go of everything without writing: the files are about to be deleted. */
+  abandon(): Promise<void> {
+    this.#refusal ??= new Error('the log is deleted')
+    this.#writer.stop(this.#refusal)
+    return this.#alone(async () => {
+      await this.#writer.rested()
+      await this.#closeFiles()
+    })
+  }
+
+  async #closeFiles(): Promise<void> {
+    this.#closed = true
+    this.#writer.stop(new Error('the log is closed'))
+    this.#checkpoints.drop()
+    await this.#checkpoints.settled()
+    this.#hotTail.clear()
+    for (const segment of this.#segments) await segment.close()
+  }
+
+  /** An error leaves the log half changed: the node stops. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#exclusive.then(work)
+    this.#exclusive = result.catch((error: Error) => this.#fail(error))
+    return result
+  }
+}
+
+function rejected(errorCode: number, errorMessage: string): AppendResult {
+  return { ok: false, errorCode, errorMessage, recordErrors: [] }
+}

@@ -1,0 +1,353 @@
+// Opening a log: what its files hold, and the verdict (docs/ARCHITECTURE.md, rule 3).
+//   new      there never was anything
+//   clean    nothing is damaged (after an orderly close the checkpoint is believed, else everything behind it is read and checked)
+//   torn     the first damage lies at or behind the checkpoint and within what may have been unflushed: it is cut off, with all behind it.
+//            Valid batches may lie behind it, because unflushed pages reach the disk in any order
+//   corrupt  any other damage. The bytes from there on are set aside, a mark says so until somebody accepts what is left, and the caller does
+//            not serve the log
+// Segment files outrank the catalog; what the catalog says beyond the recovered end is dropped.
+
+import { type DirectoryEntry, EnvError } from '../env/env.ts'
+import * as batch from '../protocol/batch.ts'
+import { type CatalogContents, type Checkpoint, EMPTY_CATALOG } from './catalog.ts'
+import type { LogConfig } from './config.ts'
+import type { DurableLogState } from './durable-state.ts'
+import { type EpochEntry, LeaderEpochs } from './epochs.ts'
+import { flushFile, isMissing, type LogHome } from './home.ts'
+import { decodeProducers } from './producer-snapshot.ts'
+import { ProducerState } from './producer-state.ts'
+import { rebuildProducers } from './replay.ts'
+import { baseOffsetOf, type Segment } from './segment.ts'
+import { DamagedLogError, walkFile } from './walk.ts'
+import { UNFLUSHED_WINDOW_BYTES } from './writer.ts'
+
+export type Verdict = 'new' | 'clean' | 'torn' | 'corrupt'
+
+export interface RecoveredLog {
+  readonly verdict: Verdict
+  /** What `meta` says; `loose`: unflushed records may have been promised before. */
+  readonly state: DurableLogState
+  readonly segments: Segment[]
+  readonly endOffset: number
+  readonly producers: ProducerState
+  readonly epochs: readonly EpochEntry[]
+  /** As it stands in the catalog. */
+  readonly checkpoint: Checkpoint | undefined
+  /** The catalog says all this already. */
+  readonly trusted: boolean
+  /** What the catalog should no longer hold. */
+  readonly stale: { readonly segmentBases: readonly number[]; readonly producerStates: readonly number[] }
+}
+
+interface Damage {
+  readonly segment: Segment
+  readonly position: number
+  readonly reason: string
+}
+
+export async function recoverLog(home: LogHome, config: LogConfig, o: { clean: boolean }): Promise<RecoveredLog> {
+  const state = await home.durable.load()
+  const contents = await home.catalog.load().catch((error: unknown) => {
+    if (error instanceof EnvError && error.code === 'ECORRUPT') return EMPTY_CATALOG
+    throw error
+  })
+  const recovery = new Recovery(home, config, state, contents, o.clean)
+  return (await recovery.trust()) ?? recovery.scan()
+}
+
+/** One opening; its steps share what was found so far. */
+class Recovery {
+  readonly #home: LogHome
+  readonly #config: LogConfig
+  readonly #state: DurableLogState
+  readonly #contents: CatalogContents
+  readonly #clean: boolean
+  #checkpoint: Checkpoint | undefined
+  #segments: Segment[] = []
+  readonly #epochs: LeaderEpochs
+  #epochsChanged = false
+  /** Followed through the scan while no batch is skipped. */
+  #producers: ProducerState | undefined
+  #scanning = false
+  #damage: Damage | undefined
+  /** Bytes that were there are not, and nothing is left of them to set aside. */
+  #lost = false
+
+  constructor(home: LogHome, config: LogConfig, state: DurableLogState, contents: CatalogContents, clean: boolean) {
+    this.#home = home
+    this.#config = config
+    this.#state = state
+    this.#contents = contents
+    this.#clean = clean
+    this.#checkpoint = contents.checkpoint
+    this.#epochs = new LeaderEpochs(state.epochs)
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------------------ trust
+
+  /** After an orderly close the catalog is the truth, if the newest file has the size it says. */
+  async trust(): Promise<RecoveredLog | undefined> {
+    const checkpoint = this.#checkpoint
+    if (!this.#clean || checkpoint === undefined || !checkpoint.closed) return undefined
+    for (const closed of this.#contents.segments) {
+      if (closed.baseOffset >= checkpoint.segmentBase) continue
+      const segment = this.#home.segment(closed.baseOffset)
+      segment.restore({ ...closed, indexedFrom: closed.sizeBytes })
+      this.#segments.push(segment)
+    }
+    if (checkpoint.position > 0) {
+      const active = this.#home.segment(checkpoint.segmentBase)
+      active.restore({ ...restoredFrom(checkpoint), indexedFrom: checkpoint.position })
+      this.#segments.push(active)
+      if ((await this.#fileSize(active)) !== checkpoint.position) {
+        await this.#forgetAll()
+        return undefined
+      }
+      await active.close()
+    }
+    if (this.#segments.length > 0) this.#home.trustFolder()
+    return this.#result(checkpoint.nextOffset, this.#state.marks.has('damaged') ? 'corrupt' : 'clean', true)
+  }
+
+  async #fileSize(segment: Segment): Promise<number> {
+    try {
+      return (await segment.open()).size
+    } catch (error) {
+      if (isMissing(error)) return -1
+      throw error
+    }
+  }
+
+  async #forgetAll(): Promise<void> {
+    for (const segment of this.#segments.splice(0)) await segment.close()
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------------------- scan
+
+  async scan(): Promise<RecoveredLog> {
+    const names = await this.#openFolder()
+    const bases = names.map(({ name }) => baseOffsetOf(name)).filter(base => base !== undefined)
+    const closed = new Map(this.#contents.segments.map(segment => [segment.baseOffset, segment]))
+    let expected = bases[0] ?? this.#state.logStartOffset
+    if (expected > this.#state.logStartOffset) {
+      this.#lost = true
+      this.#state.logStartOffset = expected
+    }
+    for (const base of bases) {
+      const segment = this.#home.segment(base)
+      segment.exists = true
+      this.#segments.push(segment)
+      if (this.#damage !== undefined) continue
+      if (base !== expected && !(base > expected && this.#gapIsAllowed(base))) {
+        this.#found(segment, 0, `the segment starts at offset ${base}, ${expected} was expected`)
+        continue
+      }
+      const known = this.#checkpoint !== undefined && base < this.#checkpoint.segmentBase ? closed.get(base) : undefined
+      if (known === undefined) await this.#scanSegment(segment)
+      else {
+        segment.restore({ ...known, indexedFrom: known.sizeBytes })
+        this.#producers = undefined
+      }
+      expected = segment.endOffset
+    }
+    const flushed = this.#checkpoint?.nextOffset ?? 0
+    if (this.#damage === undefined && expected < flushed) {
+      this.#lost = true
+      this.#home.logger.log('error', 'found a log cut short', { ...this.#home.name, endOffset: expected, flushedOffset: flushed })
+    }
+    return this.#judge(names.length === 0)
+  }
+
+  /** The files of this log's folder; none when there is no folder of this log. */
+  async #openFolder(): Promise<DirectoryEntry[]> {
+    const home = this.#home
+    const found = await home.identify()
+    if (found === 'ours') return home.disk.list(home.directory)
+    if (found === 'foreign') await home.setAsideFolder()
+    if (this.#state.marks.has('created')) this.#lost = true
+    return []
+  }
+
+  /** Compaction leaves gaps between closed segments. The writer leaves none: behind the checkpoint a gap is a lost end. */
+  #gapIsAllowed(base: number): boolean {
+    if (this.#checkpoint !== undefined && base > this.#checkpoint.segmentBase) return false
+    return this.#state.marks.has('gaps')
+  }
+
+  #found(segment: Segment, position: number, reason: string): void {
+    this.#damage = { segment, position, reason }
+  }
+
+  /** Reads and checks the segment from the checkpoint on, or from its start. */
+  async #scanSegment(segment: Segment): Promise<void> {
+    const checkpoint = this.#checkpoint?.segmentBase === segment.baseOffset ? this.#checkpoint : undefined
+    const file = await segment.open()
+    const fileSize = file.size
+    const flushedBytes = checkpoint?.position ?? 0
+    const isShort = flushedBytes > fileSize
+    const from = isShort ? 0 : flushedBytes
+    if (checkpoint !== undefined && from > 0) segment.restore({ ...restoredFrom(checkpoint), indexedFrom: from })
+    this.#startReplay(segment.endOffset)
+    const walk = await walkFile(file, { from, to: fileSize, whole: true }, (b, p, position) => {
+      const fault = this.#batchFault(segment, b, p)
+      if (fault !== undefined) {
+        this.#found(segment, position, fault)
+        return false
+      }
+      segment.append(b, p, batch.batchSize(b, p))
+      this.#noteEpoch(batch.leaderEpoch(b, p), batch.baseOffset(b, p))
+      this.#producers?.replay(b, p)
+      return true
+    })
+    segment.writtenBytes = segment.flushedBytes = segment.sizeBytes
+    if (walk.fault !== undefined) this.#found(segment, walk.position, walk.fault)
+    else if (isShort && this.#damage === undefined)
+      this.#found(segment, segment.sizeBytes, `the segment has ${fileSize} bytes, ${flushedBytes} were flushed`)
+  }
+
+  #batchFault(segment: Segment, b: Buffer, p: number): string | undefined {
+    const baseOffset = batch.baseOffset(b, p)
+    const isNext = baseOffset === segment.endOffset || (baseOffset > segment.endOffset && this.#state.marks.has('gaps'))
+    if (!isNext) return `offset ${baseOffset} where ${segment.endOffset} was expected`
+    if (!batch.crcIsValid(b, p)) return `the batch at offset ${baseOffset} has a wrong checksum`
+    if (!segment.canHold(batch.lastOffset(b, p))) return `offset ${baseOffset} is too far from the segment's first`
+    return undefined
+  }
+
+  #noteEpoch(epoch: number, offset: number): void {
+    if (epoch >= 0 && this.#epochs.epochAt(offset) !== epoch && this.#epochs.assign(epoch, offset)) this.#epochsChanged = true
+  }
+
+  /** Producer state is followed through the scan when it is known where the scan starts. */
+  #startReplay(offset: number): void {
+    if (this.#scanning) return
+    this.#scanning = true
+    const stored = this.#contents.producerStates.find(candidate => candidate.offset === offset)
+    if (stored !== undefined) this.#producers = decodeProducers(stored.bytes)
+    else if (offset === this.#segments[0]!.baseOffset) this.#producers = new ProducerState()
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------------------ judge
+
+  async #judge(nothingThere: boolean): Promise<RecoveredLog> {
+    const damage = this.#damage
+    const bytesBehind = damage === undefined ? 0 : await this.#bytesBehind(damage)
+    let verdict: Verdict = 'clean'
+    if (damage !== undefined) verdict = this.#isTorn(damage, bytesBehind) ? 'torn' : 'corrupt'
+    else if (nothingThere) verdict = 'new'
+    if (this.#lost) verdict = 'corrupt'
+    if (damage !== undefined) {
+      const fields = {
+        ...this.#home.name,
+        segment: damage.segment.baseOffset,
+        position: damage.position,
+        reason: damage.reason,
+        bytes: bytesBehind,
+      }
+      this.#home.logger.log(verdict === 'torn' ? 'info' : 'error', verdict === 'torn' ? 'cut a torn log' : 'found a corrupt log', fields)
+    }
+    if (verdict === 'corrupt') {
+      await this.#home.distrust(this.#state.logStartOffset)
+      this.#state.marks.add('damaged')
+      this.#checkpoint = undefined
+    }
+    if (damage !== undefined) await this.#cut(damage, verdict)
+    return this.#finish(this.#state.marks.has('damaged') ? 'corrupt' : verdict)
+  }
+
+  #isTorn(damage: Damage, bytesBehind: number): boolean {
+    if (this.#clean || this.#lost) return false
+    const { checkpoint, segment, position } = { checkpoint: this.#checkpoint, ...damage }
+    if (checkpoint !== undefined) {
+      if (segment.baseOffset < checkpoint.segmentBase) return false
+      if (segment.baseOffset === checkpoint.segmentBase && position < checkpoint.position) return false
+    }
+    return this.#state.marks.has('loose') || bytesBehind <= Math.max(UNFLUSHED_WINDOW_BYTES, this.#config.maxMessageBytes)
+  }
+
+  async #bytesBehind(damage: Damage): Promise<number> {
+    let bytes = -damage.position
+    for (const segment of this.#segments.slice(this.#segments.indexOf(damage.segment))) bytes += await this.#fileSize(segment)
+    return bytes
+  }
+
+  /** Cuts the log before the damage; corrupt bytes are kept elsewhere first. */
+  async #cut({ segment, position }: Damage, verdict: Verdict): Promise<void> {
+    const home = this.#home
+    const folder = verdict === 'corrupt' ? await home.setAside.folder(home.folderName) : undefined
+    const behind = this.#segments.splice(this.#segments.indexOf(segment) + 1)
+    await segment.use(async file => {
+      if (folder !== undefined && file.size > position)
+        await home.setAside.copyTail(file, position, `${folder}/${segment.fileName}.from-${position}`)
+      if (folder !== undefined) await home.setAside.finish(folder)
+      await file.truncate(position)
+      await flushFile(file)
+    })
+    for (const gone of behind) {
+      await gone.close()
+      if (folder !== undefined) await home.setAside.moveFile(gone.path, folder)
+      else await home.disk.remove(gone.path)
+    }
+    if (folder !== undefined) await home.setAside.finish(folder)
+  }
+
+  // ----------------------------------------------------------------------------------------------------------------------------- finish
+
+  /** The files hold what the log is: what was scanned becomes durable, and what depends on the end is brought in line with it. */
+  async #finish(verdict: Verdict): Promise<RecoveredLog> {
+    const { logStartOffset } = this.#state
+    const beyondStart = (this.#segments.at(-1)?.endOffset ?? 0) >= logStartOffset
+    const kept = this.#segments.filter(segment => segment.sizeBytes > 0 && beyondStart)
+    for (const segment of this.#segments) if (!kept.includes(segment)) await segment.remove()
+    this.#segments = kept
+    if (!beyondStart) this.#producers = new ProducerState()
+    const endOffset = kept.at(-1)?.endOffset ?? logStartOffset
+    for (const segment of kept) if (segment.file !== undefined) await segment.use(flushFile)
+    if (kept.length > 0) await this.#home.makeNamesDurable(!this.#state.marks.has('created'))
+    for (const segment of kept) await segment.close()
+    // An epoch that had just begun at the end stays: it is true that it begins there.
+    if (this.#epochs.truncateFromEnd(endOffset + 1) || this.#epochsChanged) await this.#storeEpochs()
+    return this.#result(endOffset, verdict, false)
+  }
+
+  #storeEpochs(): Promise<void> {
+    const now = new Set(this.#epochs.entries.map(({ epoch }) => epoch))
+    const gone = this.#state.epochs.filter(({ epoch }) => !now.has(epoch)).map(({ epoch }) => epoch)
+    return this.#home.durable.changeEpochs(this.#epochs.entries, gone)
+  }
+
+  async #result(endOffset: number, verdict: Verdict, trusted: boolean): Promise<RecoveredLog> {
+    const { segments, producerStates } = this.#contents
+    let producers = this.#producers
+    try {
+      producers ??= await rebuildProducers(this.#segments, endOffset, producerStates)
+    } catch (error) {
+      if (!(error instanceof DamagedLogError)) throw error
+      this.#home.logger.log('error', 'found a corrupt log', { ...this.#home.name, error })
+      await this.#home.distrust(this.#state.logStartOffset)
+      this.#checkpoint = undefined
+      verdict = 'corrupt'
+      producers = new ProducerState()
+    }
+    const bases = new Set(this.#segments.map(({ baseOffset }) => baseOffset))
+    return {
+      verdict,
+      state: this.#state,
+      segments: this.#segments,
+      endOffset,
+      producers,
+      epochs: this.#epochs.entries,
+      checkpoint: this.#checkpoint,
+      trusted: trusted && verdict !== 'corrupt',
+      stale: {
+        segmentBases: segments.map(({ baseOffset }) => baseOffset).filter(base => !bases.has(base)),
+        producerStates: producerStates.map(({ offset }) => offset).filter(offset => offset > endOffset),
+      },
+    }
+  }
+}
+
+function restoredFrom(checkpoint: Checkpoint): { sizeBytes: number; endOffset: number; maxTimestamp: number; firstTimestamp: number } {
+  const { position: sizeBytes, nextOffset: endOffset, maxTimestamp, firstTimestamp } = checkpoint
+  return { sizeBytes, endOffset, maxTimestamp, firstTimestamp }
+}
