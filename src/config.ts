@@ -62,6 +62,7 @@ export function parseConfig(
     else if (options.onUnknown === undefined) throw new ConfigError(key, explainUnknown(key))
     else options.onUnknown(key, explainUnknown(key))
   }
+  uniteNodeIds(given)
   const config = readBrokerKeys([given], given)
   checkOneNode(config)
   return config
@@ -160,11 +161,19 @@ function brokerValue<K extends ConfigKey>(key: K, layers: readonly Layer[]): Val
 function readBrokerKeys(layers: readonly Layer[], properties: Layer): Config {
   const values: Record<string, unknown> = { properties }
   for (const key of CONFIG_KEYS) values[key] = brokerValue(key, layers)
-  const [nodeId, brokerId] = [properties.has('node.id') ? values['node.id'] : undefined, values['broker.id'] as number]
-  if (nodeId !== undefined && brokerId !== -1 && nodeId !== brokerId)
-    throw new ConfigError('broker.id', `node.id is ${nodeId} and broker.id is ${brokerId}: give one of them, or the same number`)
-  values['node.id'] = values['broker.id'] = nodeId ?? (brokerId === -1 ? values['node.id'] : brokerId)
+  values['broker.id'] = values['node.id']
   return Object.freeze(values) as Config
+}
+
+/** node.id and its older name: who gives one has given both. */
+function uniteNodeIds(given: Map<string, string>): void {
+  // Kafka's way of leaving it open.
+  if (given.get('broker.id')?.trim() === '-1') given.delete('broker.id')
+  const [nodeId, brokerId] = [given.get('node.id'), given.get('broker.id')]
+  if (nodeId !== undefined && brokerId !== undefined && Number(nodeId) !== Number(brokerId))
+    throw new ConfigError('broker.id', `node.id is ${nodeId} and broker.id is ${brokerId}: give one of them, or the same number`)
+  const id = nodeId ?? brokerId
+  if (id !== undefined) for (const key of ['node.id', 'broker.id']) given.set(key, id)
 }
 
 /** What an ordinary server.properties says about the cluster must be true of a single node. */

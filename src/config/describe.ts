@@ -55,12 +55,8 @@ export function describeBrokerConfigs(
     const others = definition.scope === 'both' ? [] : definition.synonyms.map(({ key }) => key)
     const synonyms = synonymsOf([name, ...others], config, layers)
     const own = synonyms.find(synonym => synonym.name === name)
-    const value =
-      name === 'node.id' || name === 'broker.id'
-        ? String(config[name])
-        : own === undefined
-          ? formatValue(definition.type, definition.default)
-          : own.value
+    // Its default follows node.id.
+    const value = name === 'broker.id' ? String(config[name]) : (own?.value ?? formatValue(definition.type, definition.default))
     return {
       ...facts(name, definition, definition.dynamic === 'readOnly'),
       value,

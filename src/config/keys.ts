@@ -61,7 +61,7 @@ const perhapsForEver = (value: number) => (value === 0 || value < -1 ? 'Value mu
 // biome-ignore format: a table reads best with one key to a line
 export const KEYS = {
   // ------------------------------------------------------------------------------------------------------------------ the node and its doors
-  'node.id': int('broker', 1, 'The id of this node in the cluster.', { min: 0, ...from('broker.id') }),
+  'node.id': int('broker', 1, 'The id of this node in the cluster.', { min: 0 }),
   'broker.id': int('broker', -1, 'Older name of node.id.', { min: 0, except: -1 }),
   'process.roles': list('broker', ['broker', 'controller'], 'What this node does: broker and controller.', { oneOf: ['broker', 'controller'], filled: true }),
   'broker.rack': text('broker', null, 'The rack this broker stands in; replicas of a partition are spread over racks.'),
@@ -75,6 +75,7 @@ export const KEYS = {
   'log.dir': text('broker', null, 'The data directory, when log.dirs is not set.'),
   'log.dirs': list('broker', null, 'The data directory. One node has one.', { check: (dirs: readonly string[]) => (dirs.length > 1 ? 'A node has one data directory' : undefined) }),
   'max.connections': int('broker', 2_147_483_647, 'Client connections open at once; more are closed on arrival.', { min: 0 }),
+  'connections.max.idle.ms': long('broker', 10 * MINUTE, 'A connection without traffic is closed after this long; -1: never.', { min: 1, except: -1 }),
   'socket.request.max.bytes': int('broker', 100 * MIB, 'The longest request in bytes; a longer one closes its connection.', { min: 1 }),
   'max.request.partition.size.limit': int('broker', 2000, 'Partitions one answer to DescribeTopicPartitions may hold.', { min: 1 }),
   'inter.broker.protocol.version': text('broker', '4.4', 'The version of the protocol between brokers, for tools that ask.', fixed),

@@ -48,7 +48,7 @@ export function decideIncrementalAlterConfigs(
   return decideEach(image, request, context, ({ configs }, before, scope) => {
     const after = new Map(before)
     const [twice] = duplicatesOf(configs.map(({ name }) => name))
-    if (twice !== undefined) return apiError(INVALID_REQUEST, `Error due to duplicate config keys: ${twice}`)
+    if (twice !== undefined) return apiError(INVALID_REQUEST, `Error due to duplicate config keys: [${twice}]`)
     for (const { name, configOperation, value } of configs) {
       const refused = applyOperation(after, { name, operation: configOperation, value, scope })
       if (refused !== undefined) return refused
@@ -65,7 +65,7 @@ export function decideAlterConfigs(
 ): Decision<ResponseOf<typeof AlterConfigs>> {
   return decideEach(image, request, context, ({ configs }) => {
     const [twice] = duplicatesOf(configs.map(({ name }) => name))
-    if (twice !== undefined) return apiError(INVALID_REQUEST, `Error due to duplicate config keys: ${twice}`)
+    if (twice !== undefined) return apiError(INVALID_REQUEST, `Error due to duplicate config keys: [${twice}]`)
     const empty = configs.find(({ value }) => value === null)
     if (empty !== undefined) return apiError(INVALID_REQUEST, `Null value not supported for : ${empty.name}`)
     return new Map(configs.map(({ name, value }) => [name, value!]))
@@ -171,11 +171,12 @@ function splitList(text: string): string[] {
 
 function checkBrokerValues(values: Values, forAll: boolean): string | undefined {
   return firstRefusal(values, (name, value) => {
-    if (!isConfigKey(name)) throw new ConfigError(name, `Cannot update these configs dynamically: ${name} is not a known key`)
+    if (!isConfigKey(name)) throw new ConfigError(name, `Cannot update these configs dynamically: [${name}], which is not a known key`)
     const { dynamic } = KEYS[name]
     if (dynamic === 'readOnly')
-      throw new ConfigError(name, `Cannot update these configs dynamically: ${name} takes effect at the start of a broker`)
-    if (dynamic === 'perBroker' && forAll) throw new ConfigError(name, `Cannot update these configs at default cluster level: ${name}`)
+      throw new ConfigError(name, `Cannot update these configs dynamically: [${name}], which takes effect when a broker starts`)
+    if (dynamic === 'perBroker' && forAll)
+      throw new ConfigError(name, `Cannot update these configs at default cluster level, broker id must be specified: [${name}]`)
     parseBrokerValue(name, value)
   })
 }

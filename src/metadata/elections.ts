@@ -33,7 +33,8 @@ export function decideElectLeaders(
   const replicaElectionResults = asked.map(({ topic, partitions }) => {
     const answers = [...new Set(partitions)].map(partitionId => {
       const before = partitionOf(image, topic, partitionId)
-      if (before === undefined) return { partitionId, ...apiError(UNKNOWN_TOPIC_OR_PARTITION) }
+      if (before === undefined)
+        return { partitionId, ...apiError(UNKNOWN_TOPIC_OR_PARTITION, `No such partition as ${topic}-${partitionId}`) }
       const after = electionType === PREFERRED ? electPreferred(image, before) : electUnclean(image, context, { topic, before })
       if ('errorCode' in after) return { partitionId, ...after }
       records.push({ type: 'partitionChanged', topicId: image.topics.get(topic)!.topicId, state: after })

@@ -135,7 +135,7 @@ function takenNames(image: MetadataImage, topics: readonly NewTopic[]): Map<stri
 function checkName(name: string, taken: ReadonlyMap<string, string>): ApiError | undefined {
   const wrong = topicNameError(name)
   if (wrong !== undefined) return apiError(INVALID_TOPIC_EXCEPTION, wrong)
-  if (name === METADATA_TOPIC) return apiError(INVALID_TOPIC_EXCEPTION, `Creation of internal topic ${METADATA_TOPIC} is prohibited.`)
+  if (name === METADATA_TOPIC) return apiError(INVALID_REQUEST, `Creation of internal topic ${METADATA_TOPIC} is prohibited.`)
   const other = taken.get(foldedName(name))
   if (other === undefined) return undefined
   if (other === name) return apiError(TOPIC_ALREADY_EXISTS, `Topic '${name}' already exists.`)
@@ -169,7 +169,7 @@ function placed(
   if (replicationFactor !== -1 && replicationFactor <= 0)
     return apiError(INVALID_REPLICATION_FACTOR, 'Replication factor must be larger than 0, or -1 to use the default value.')
   if (numPartitions !== -1 && numPartitions <= 0)
-    return apiError(INVALID_PARTITIONS, 'Number of partitions must be larger than 0, or -1 to use the default value.')
+    return apiError(INVALID_PARTITIONS, 'Number of partitions was set to an invalid non-positive value.')
   const replicas = placeReplicas({
     brokers: [...image.brokers.values()],
     partitionCount: numPartitions === -1 ? defaults.partitionCount : numPartitions,
