@@ -4,7 +4,7 @@
 import { createRequire } from 'node:module'
 
 /** Below this many bytes JavaScript is not slower than the call into native code (measured; see bench/records.ts). */
-const NATIVE_FROM_BYTES = 256
+const NATIVE_FROM_BYTES = 200
 
 type NativeCrc32c = (input: Uint8Array) => number
 
