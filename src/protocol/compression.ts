@@ -1,10 +1,10 @@
 // The four codecs of record batches, synchronous and capped. Each codec, and the library it needs, is one file in compression/; libraries
 // are loaded at the first use of their codec.
 
-import { gunzip, gzip } from './compression/gzip.ts'
-import { lz4Compress, lz4Decompress } from './compression/lz4.ts'
-import { snappyCompress, snappyDecompress } from './compression/snappy.ts'
-import { zstdCompress, zstdDecompress } from './compression/zstd.ts'
+import { gzipPack, gzipUnpack } from './compression/gzip.ts'
+import { lz4Pack, lz4Unpack } from './compression/lz4.ts'
+import { snappyPack, snappyUnpack } from './compression/snappy.ts'
+import { zstdPack, zstdUnpack } from './compression/zstd.ts'
 import { ProtocolError } from './errors.ts'
 
 export const CODEC_NONE = 0
@@ -32,13 +32,13 @@ export function compress(codec: Codec, bytes: Uint8Array, level?: number): Buffe
     case CODEC_NONE:
       return bufferOf(bytes)
     case CODEC_GZIP:
-      return gzip(bytes, level)
+      return gzipPack(bytes, level)
     case CODEC_SNAPPY:
-      return snappyCompress(bytes)
+      return snappyPack(bytes)
     case CODEC_LZ4:
-      return lz4Compress(bytes)
+      return lz4Pack(bytes)
     case CODEC_ZSTD:
-      return zstdCompress(bytes, level)
+      return zstdPack(bytes, level)
   }
 }
 
@@ -54,13 +54,13 @@ export function decompress(codec: number, bytes: Uint8Array, maxOutputBytes: num
       if (bytes.length > maxOutputBytes) throw new ProtocolError(`${bytes.length} bytes, at most ${maxOutputBytes} are taken`)
       return bufferOf(bytes)
     case CODEC_GZIP:
-      return gunzip(bytes, maxOutputBytes)
+      return gzipUnpack(bytes, maxOutputBytes)
     case CODEC_SNAPPY:
-      return snappyDecompress(bytes, maxOutputBytes)
+      return snappyUnpack(bytes, maxOutputBytes)
     case CODEC_LZ4:
-      return lz4Decompress(bytes, maxOutputBytes)
+      return lz4Unpack(bytes, maxOutputBytes)
     case CODEC_ZSTD:
-      return zstdDecompress(bytes, maxOutputBytes)
+      return zstdUnpack(bytes, maxOutputBytes)
     default:
       throw new ProtocolError(`compression codec ${codec} is not known`)
   }

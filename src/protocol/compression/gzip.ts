@@ -8,12 +8,12 @@ const MAX_RATIO = 1032
 const MIN_CHUNK_BYTES = 1024
 
 /** @param level  1…9, or -1 or missing for zlib's default, 6 */
-export function gzip(bytes: Uint8Array, level?: number): Buffer {
+export function gzipPack(bytes: Uint8Array, level?: number): Buffer {
   return level === undefined ? gzipSync(bytes) : gzipSync(bytes, { level })
 }
 
 /** @throws ProtocolError on damage or more than maxOutputBytes of output */
-export function gunzip(bytes: Uint8Array, maxOutputBytes: number): Buffer {
+export function gzipUnpack(bytes: Uint8Array, maxOutputBytes: number): Buffer {
   let plain: Buffer
   try {
     plain = gunzipSync(bytes, { maxOutputLength: Math.max(1, maxOutputBytes), chunkSize: chunkBytes(bytes, maxOutputBytes) })

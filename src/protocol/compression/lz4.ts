@@ -37,7 +37,7 @@ function library(): Lz4 {
 }
 
 /** One frame as Kafka's producers write it: independent blocks of 64 KiB, no checksum but the header's. */
-export function lz4Compress(bytes: Uint8Array): Buffer {
+export function lz4Pack(bytes: Uint8Array): Buffer {
   const parts = [FRAME_HEADER]
   for (let p = 0; p < bytes.length; p += BLOCK_BYTES) {
     const plain = bytes.subarray(p, p + BLOCK_BYTES)
@@ -70,7 +70,7 @@ function frameHeader(): Buffer {
 }
 
 /** @throws ProtocolError on damage or more than maxOutputBytes of output */
-export function lz4Decompress(bytes: Uint8Array, maxOutputBytes: number): Buffer {
+export function lz4Unpack(bytes: Uint8Array, maxOutputBytes: number): Buffer {
   const b = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const frame = readHeader(b)
   const parts: Buffer[] = []

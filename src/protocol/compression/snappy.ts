@@ -24,7 +24,7 @@ function library(): Snappy {
   return (loaded ??= loadLibrary<Snappy>('snappy', 'snappy'))
 }
 
-export function snappyCompress(bytes: Uint8Array): Buffer {
+export function snappyPack(bytes: Uint8Array): Buffer {
   const block = library().compressSync(bytes, COPY)
   const out = Buffer.allocUnsafe(XERIAL_HEADER_BYTES + 4 + block.length)
   XERIAL_MAGIC.copy(out)
@@ -36,7 +36,7 @@ export function snappyCompress(bytes: Uint8Array): Buffer {
 }
 
 /** @throws ProtocolError on damage or more than maxOutputBytes of output */
-export function snappyDecompress(bytes: Uint8Array, maxOutputBytes: number): Buffer {
+export function snappyUnpack(bytes: Uint8Array, maxOutputBytes: number): Buffer {
   const blocks = isXerial(bytes) ? xerialBlocks(bytes) : [bytes]
   let total = 0
   for (const block of blocks) {

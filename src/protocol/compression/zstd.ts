@@ -27,12 +27,12 @@ function library(): Zstd {
 }
 
 /** @param level  -131072…22, default 3 */
-export function zstdCompress(bytes: Uint8Array, level: number = DEFAULT_LEVEL): Buffer {
+export function zstdPack(bytes: Uint8Array, level: number = DEFAULT_LEVEL): Buffer {
   return library().compress(bytes, level)
 }
 
 /** @throws ProtocolError on damage or more than maxOutputBytes of output */
-export function zstdDecompress(bytes: Uint8Array, maxOutputBytes: number): Buffer {
+export function zstdUnpack(bytes: Uint8Array, maxOutputBytes: number): Buffer {
   const b = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const frames = findFrames(b, Math.max(maxOutputBytes, ALWAYS_ALLOWED_WINDOW_BYTES))
   const zstd = library()
@@ -144,7 +144,8 @@ function nodesOwn(): Zstd | undefined {
   return {
     compress: (bytes, level) =>
       own.zstdCompressSync(bytes, { params: { [own.constants.ZSTD_c_compressionLevel]: level }, pledgedSrcSize: bytes.length }),
-    decompress: (frame, maxOutputBytes) => own.zstdDecompressSync(frame, { maxOutputLength: Math.max(1, maxOutputBytes), chunkSize: 64 * 1024 }),
+    decompress: (frame, maxOutputBytes) =>
+      own.zstdDecompressSync(frame, { maxOutputLength: Math.max(1, maxOutputBytes), chunkSize: 64 * 1024 }),
   }
 }
 
