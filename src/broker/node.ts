@@ -121,10 +121,12 @@ async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: 
 
   const broker = new NodeBroker(env, { config, identity, publisher, controller, replicas, lifetime, epoch: () => brokerEpoch })
   const gate = new Gate(new Dispatcher(broker, { fail }))
+  const idleTimeoutMs = config['connections.max.idle.ms']
   const server = await Server.open(env, {
     listeners,
     maxRequestBytes: config['socket.request.max.bytes'],
     maxConnections: config['max.connections'],
+    ...(idleTimeoutMs === -1 ? {} : { idleTimeoutMs }),
     mayOverlap,
     onRequest: request => gate.receive(request),
   })
