@@ -167,8 +167,8 @@ class SimFile implements DiskFile {
     const number = this.#history.nextNumber
     this.#underWay++
     process.later(delays.of('flush'), 'disk flush', () => {
-      if (fault === undefined) this.#history.makeDurable(number)
-      else this.#history.forget(number)
+      if (fault !== undefined) this.#history.forget(number)
+      else if (!storage.flushesLie) this.#history.makeDurable(number)
       this.#finish(done, fault)
     })
   }

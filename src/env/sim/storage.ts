@@ -206,6 +206,8 @@ export class SimStorage {
   readonly #faults: { readonly fault: Fault; left: number }[] = []
   /** Writes and new files are refused with ENOSPC. */
   full = false
+  /** File flushes say that they are done and do nothing: for showing that a simulation notices. */
+  flushesLie = false
   readonly #random: SeededRandom
   readonly #files = new WeakMap<FileNode, FileHistory>()
   readonly #names = new WeakMap<DirectoryNode, NameHistory>()
