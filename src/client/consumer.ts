@@ -1,0 +1,336 @@
+// Reads records from partitions the user names. A shell: the rules are in fetcher.ts.
+import type { Timer } from '../env/env.ts'
+import { Fetch } from '../protocol/api/01-fetch.ts'
+import { KafkaError, NETWORK_EXCEPTION } from '../protocol/errors.ts'
+import type { ResponseOut } from '../protocol/schema.ts'
+import { ZERO_UUID } from '../util/uuid.ts'
+import type { Cluster } from './cluster.ts'
+import type { ConsumedRecord } from './fetched.ts'
+import {
+  type FetcherEffect,
+  type FetcherEvent,
+  type FetcherOptions,
+  type FetcherState,
+  hasPolled,
+  openFetcher,
+  type PartitionFetch,
+  type PartitionFetched,
+  type Position,
+  seek,
+  step,
+  takePolled,
+  unassign,
+} from './fetcher.ts'
+import { type FoundOffset, type IsolationLevel, lookUpOffsets, type OffsetSpec } from './offsets.ts'
+import { asFailure, Deadline } from './operation.ts'
+
+export type { ConsumedRecord } from './fetched.ts'
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+export interface Assignment extends TopicPartition {
+  /** Where to begin: an offset, `'earliest'`, `'latest'`, or the first record at or after a time in milliseconds since 1970. */
+  readonly position: Position
+}
+
+export interface ConsumerOptions extends FetcherOptions {
+  /** How long a broker may hold a fetch back when it has nothing. */
+  readonly fetchMaxWaitMs: number
+  readonly fetchMinBytes: number
+  readonly fetchMaxBytes: number
+  readonly partitionMaxBytes: number
+  readonly isolationLevel: IsolationLevel
+  readonly requestTimeoutMs: number
+  /** For lookups of offsets, retries included. */
+  readonly operationTimeoutMs: number
+}
+
+/** From version 13 on topics go by id. */
+const LAST_VERSION_WITH_NAMES = 12
+
+export class Consumer {
+  readonly #cluster: Cluster
+  readonly #options: ConsumerOptions
+  readonly #fetcher: FetcherState
+  readonly #onClose: () => void
+  #timer: Timer | undefined
+  #timerAtMs = Number.POSITIVE_INFINITY
+  /** Wakes the poll, and whoever waits for a position. */
+  readonly #wakers = new Set<() => void>()
+  #polling = false
+  #closed = false
+
+  /** @internal made by `Kafka.consumer` */
+  constructor(cluster: Cluster, options: ConsumerOptions, onClose: () => void) {
+    this.#cluster = cluster
+    this.#options = options
+    this.#onClose = onClose
+    this.#fetcher = openFetcher(options, cluster.metadata, cluster.env.random)
+    cluster.onChange(() => this.#step({ type: 'metadataChanged' }))
+  }
+
+  /** Reads these partitions and no others from now on. One that was assigned before begins again at the position given. */
+  assign(assignments: readonly Assignment[]): void {
+    this.#checkOpen()
+    const wanted = new Set(assignments.map(({ topic, partition }) => `${topic}-${partition}`))
+    for (const [key, { topic, partition }] of [...this.#fetcher.partitions]) {
+      if (!wanted.has(key)) unassign(this.#fetcher, topic, partition)
+    }
+    for (const { topic, partition, position } of assignments) seek(this.#fetcher, topic, partition, checked(position))
+    this.#step({ type: 'tick' })
+  }
+
+  get assignment(): TopicPartition[] {
+    return [...this.#fetcher.partitions.values()].map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  /** Goes on reading an assigned partition elsewhere. */
+  seek(target: Assignment): void {
+    this.#partition(target)
+    seek(this.#fetcher, target.topic, target.partition, checked(target.position))
+    this.#step({ type: 'tick' })
+  }
+
+  /** `poll` gives out nothing of these partitions until `resume`; what is fetched stays. */
+  pause(partitions: readonly TopicPartition[]): void {
+    for (const target of partitions) this.#partition(target).paused = true
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    for (const target of partitions) this.#partition(target).paused = false
+    this.#step({ type: 'tick' })
+    this.#wake()
+  }
+
+  get paused(): TopicPartition[] {
+    return [...this.#fetcher.partitions.values()].filter(({ paused }) => paused).map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  /**
+   * The next records, at once when some are there, else as soon as some come.
+   * @param options.maxWaitMs  then an empty list
+   * @param options.maxRecords  default 500
+   * @throws KafkaError OFFSET_OUT_OF_RANGE (with autoOffsetReset 'none'), CORRUPT_MESSAGE, UNKNOWN_TOPIC_OR_PARTITION, TOPIC_AUTHORIZATION_FAILED …
+   */
+  async poll(options: { readonly maxWaitMs: number; readonly maxRecords?: number }): Promise<ConsumedRecord[]> {
+    this.#checkOpen()
+    if (this.#polling) throw new Error('a poll is under way: a consumer serves one caller at a time')
+    this.#polling = true
+    try {
+      const deadline = new Deadline(this.#cluster.env.clock, options.maxWaitMs)
+      this.#step({ type: 'tick' })
+      for (;;) {
+        const records = takePolled(this.#fetcher, options.maxRecords ?? 500)
+        // What was taken, be it only the marker of a transaction, makes room.
+        this.#step({ type: 'tick' })
+        if (records.length > 0) return records
+        if (deadline.elapsedMs >= options.maxWaitMs || this.#closed) return []
+        if (!hasPolled(this.#fetcher)) await this.#woken(deadline.leftMs)
+      }
+    } finally {
+      this.#polling = false
+    }
+  }
+
+  /** Calls `poll` for ever. Ends when the consumer is closed. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord, void, void> {
+    while (!this.#closed) yield* await this.poll({ maxWaitMs: 1000 })
+  }
+
+  /**
+   * The offset of the next record `poll` will give out of an assigned partition; looked up when it was assigned by name or time.
+   * @throws KafkaError when that fails or takes too long
+   */
+  async position(target: TopicPartition): Promise<number> {
+    const deadline = new Deadline(this.#cluster.env.clock, this.#options.operationTimeoutMs)
+    for (;;) {
+      const { position, failure } = this.#partition(target)
+      if (position !== undefined) return position
+      if (failure !== undefined) throw failure
+      if (deadline.elapsedMs >= deadline.timeoutMs) {
+        throw this.#cluster.unreachable(`the position of ${target.topic}-${target.partition} was not found in ${deadline.timeoutMs} ms`)
+      }
+      await this.#woken(deadline.leftMs)
+    }
+  }
+
+  /**
+   * Where each partition ends: the offset its next record will get (with read_committed: the first that is not stable).
+   * @param partitions  default: those assigned
+   */
+  async endOffsets(partitions: readonly TopicPartition[] = this.assignment): Promise<(TopicPartition & { readonly offset: number })[]> {
+    const found = await this.#lookUp(partitions.map(({ topic, partition }) => ({ topic, partition, spec: 'latest' })))
+    return found.map(({ topic, partition, offset }) => ({ topic, partition, offset }))
+  }
+
+  /** Idempotent. A poll under way gives out an empty list. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#timer?.cancel()
+    this.#cluster.close()
+    this.#wake()
+    this.#onClose()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new Error('the consumer is closed')
+  }
+
+  #partition({ topic, partition }: TopicPartition) {
+    this.#checkOpen()
+    const target = this.#fetcher.partitions.get(`${topic}-${partition}`)
+    if (target === undefined) throw new Error(`${topic}-${partition} is not assigned to this consumer`)
+    return target
+  }
+
+  async #lookUp(queries: readonly (TopicPartition & { readonly spec: OffsetSpec })[]): Promise<FoundOffset[]> {
+    this.#checkOpen()
+    const deadline = new Deadline(this.#cluster.env.clock, this.#options.operationTimeoutMs)
+    const results = await lookUpOffsets(this.#cluster, queries, { isolationLevel: this.#options.isolationLevel, deadline })
+    return results.map(result => {
+      if (result instanceof Error) throw result
+      return result
+    })
+  }
+
+  #woken(timeoutMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = this.#cluster.env.clock.setTimer(timeoutMs, () => waker())
+      const waker = (): void => {
+        this.#wakers.delete(waker)
+        timer.cancel()
+        resolve()
+      }
+      this.#wakers.add(waker)
+    })
+  }
+
+  #wake(): void {
+    for (const waker of [...this.#wakers]) waker()
+  }
+
+  #step(event: FetcherEvent): void {
+    if (this.#closed) return
+    for (const effect of step(this.#fetcher, event, this.#cluster.env.clock.now())) this.#perform(effect)
+    const atMs = this.#fetcher.wakeAtMs
+    if (atMs >= this.#timerAtMs) return
+    this.#timer?.cancel()
+    this.#timerAtMs = atMs
+    this.#timer = this.#cluster.env.clock.setTimer(Math.max(0, atMs - this.#cluster.env.clock.now()), () => {
+      this.#timerAtMs = Number.POSITIVE_INFINITY
+      this.#step({ type: 'tick' })
+    })
+  }
+
+  #perform(effect: FetcherEffect): void {
+    switch (effect.type) {
+      case 'fetch':
+        void this.#fetch(effect.nodeId, effect.requestId, effect.partitions)
+        break
+      case 'lookUp':
+        void this.#lookUpPositions(effect.requestId, effect.queries)
+        break
+      case 'stale':
+        this.#cluster.stale()
+        break
+      case 'available':
+        this.#wake()
+        break
+    }
+  }
+
+  async #fetch(nodeId: number, requestId: number, partitions: readonly PartitionFetch[]): Promise<void> {
+    const { fetchMaxWaitMs, fetchMinBytes, fetchMaxBytes, isolationLevel, requestTimeoutMs } = this.#options
+    try {
+      for (const { topic } of partitions) this.#cluster.want(topic)
+      const connection = await this.#cluster.connection(nodeId, 'fetch')
+      const topics = this.#fetchTopics(partitions)
+      const version = topics.some(({ topicId }) => topicId === ZERO_UUID) ? { version: LAST_VERSION_WITH_NAMES } : {}
+      const request = {
+        maxWaitMs: fetchMaxWaitMs,
+        minBytes: fetchMinBytes,
+        maxBytes: fetchMaxBytes,
+        isolationLevel: isolationLevel === 'read_committed' ? 1 : 0,
+        topics,
+        forgottenTopicsData: [],
+        rackId: '',
+      }
+      const answer = await connection.request(Fetch, request, { ...version, timeoutMs: fetchMaxWaitMs + requestTimeoutMs })
+      if (!this.#closed) {
+        this.#step({ type: 'fetched', requestId, errorCode: answer.errorCode, partitions: this.#readAnswer(answer, topics) })
+      }
+    } catch (error) {
+      const failure = asFailure(error)
+      // Nothing was sent: the broker speaks no version of ours.
+      const refused = failure instanceof KafkaError && !failure.retriable
+      this.#step(refused ? { type: 'fetched', requestId, errorCode: failure.code, partitions: [] } : { type: 'unfetched', requestId })
+    }
+  }
+
+  #fetchTopics(partitions: readonly PartitionFetch[]) {
+    const topics = new Map<string, PartitionFetch[]>()
+    for (const partition of partitions) {
+      const group = topics.get(partition.topic)
+      if (group === undefined) topics.set(partition.topic, [partition])
+      else group.push(partition)
+    }
+    const partitionMaxBytes = this.#options.partitionMaxBytes
+    return [...topics].map(([topic, group]) => ({
+      topic,
+      topicId: this.#cluster.metadata.topics.get(topic)?.topicId ?? ZERO_UUID,
+      partitions: group.map(({ partition, fetchOffset, currentLeaderEpoch }) => ({
+        partition,
+        fetchOffset,
+        currentLeaderEpoch,
+        partitionMaxBytes,
+      })),
+    }))
+  }
+
+  #readAnswer(
+    answer: ResponseOut<typeof Fetch>,
+    asked: readonly { readonly topic: string; readonly topicId: string }[],
+  ): PartitionFetched[] {
+    const fetched: PartitionFetched[] = []
+    for (const { topic, topicId, partitions } of answer.responses) {
+      const name = topic === '' ? asked.find(candidate => candidate.topicId === topicId)?.topic : topic
+      if (name === undefined) continue
+      for (const { partitionIndex, errorCode, highWatermark, records, abortedTransactions, currentLeader } of partitions) {
+        fetched.push({ topic: name, partition: partitionIndex, errorCode, highWatermark, records, aborted: abortedTransactions })
+        if (currentLeader.leaderId < 0) continue
+        this.#cluster.leaderNamed(name, partitionIndex, { ...currentLeader, endpoints: answer.nodeEndpoints })
+      }
+    }
+    return fetched
+  }
+
+  async #lookUpPositions(requestId: number, queries: readonly (TopicPartition & { readonly spec: OffsetSpec })[]): Promise<void> {
+    const { isolationLevel, operationTimeoutMs } = this.#options
+    const deadline = new Deadline(this.#cluster.env.clock, operationTimeoutMs)
+    const found = await lookUpOffsets(this.#cluster, queries, { isolationLevel, deadline }).catch(asFailure)
+    // Closed: nobody waits for the answer.
+    if (this.#closed || found instanceof Error) return
+    const results = found.map(result => (result instanceof Error ? kafkaError(result) : result.offset))
+    this.#step({ type: 'lookedUp', requestId, results })
+  }
+}
+
+function kafkaError(error: Error): KafkaError {
+  if (error instanceof KafkaError) return error
+  return new KafkaError(NETWORK_EXCEPTION, error.message, { cause: error })
+}
+
+function checked(position: Position): Position {
+  if (typeof position === 'object' && 'offset' in position && !(Number.isSafeInteger(position.offset) && position.offset >= 0)) {
+    throw new RangeError(`an offset is an integer from 0 on, not ${position.offset}`)
+  }
+  return position
+}
