@@ -21,8 +21,9 @@ export interface LeaderReplica {
   visibleBytes: number
   /** What each replica may promise: written or flushed, as the topic's flush.messages says. */
   readonly ackable: Map<number, number>
-  /** Appended batches at or above the high watermark, oldest first. */
-  readonly unseen: { endOffset: number; sizeBytes: number }[]
+  /** Appended batches, oldest first; those before `firstUnseen` are below the high watermark and are forgotten from time to time. */
+  readonly unseen: { readonly endOffset: number; readonly sizeBytes: number }[]
+  firstUnseen: number
 }
 
 export type ReplicaEvent =
@@ -59,6 +60,7 @@ export function becomeLeader(o: {
     visibleBytes: 0,
     ackable: new Map([[o.brokerId, o.ackableOffset]]),
     unseen: [],
+    firstUnseen: 0,
   }
   advance(replica)
   // Inherited batches that may still become visible: their size is unknown here, and counts as enough for whoever waits.
@@ -79,7 +81,7 @@ export function step(replica: LeaderReplica, event: ReplicaEvent): readonly Repl
     case 'cut':
       assert(event.endOffset >= replica.highWatermark, `log cut at ${event.endOffset}, below the high watermark ${replica.highWatermark}`)
       replica.logEndOffset = event.endOffset
-      while ((replica.unseen.at(-1)?.endOffset ?? 0) > event.endOffset) replica.unseen.pop()
+      while (replica.unseen.length > replica.firstUnseen && replica.unseen.at(-1)!.endOffset > event.endOffset) replica.unseen.pop()
       return NOTHING
     case 'isrCommitted':
       if (event.partitionEpoch < replica.partitionEpoch) return NOTHING
@@ -103,6 +105,7 @@ export function knowsLatest(replica: LeaderReplica): boolean {
 }
 
 const UNKNOWN_SIZE_BYTES = 2 ** 31
+const FORGOTTEN_AT_ONCE = 256
 
 const NOTHING: readonly ReplicaEffect[] = []
 
@@ -119,7 +122,13 @@ function advance(replica: LeaderReplica): readonly ReplicaEffect[] {
 
 function noteVisible(replica: LeaderReplica): void {
   const { unseen, highWatermark } = replica
-  let seen = 0
-  while (seen < unseen.length && unseen[seen]!.endOffset <= highWatermark) replica.visibleBytes += unseen[seen++]!.sizeBytes
-  if (seen > 0) unseen.splice(0, seen)
+  let first = replica.firstUnseen
+  while (first < unseen.length && unseen[first]!.endOffset <= highWatermark) replica.visibleBytes += unseen[first++]!.sizeBytes
+  if (first === unseen.length) {
+    unseen.length = first = 0
+  } else if (first > FORGOTTEN_AT_ONCE) {
+    unseen.splice(0, first)
+    first = 0
+  }
+  replica.firstUnseen = first
 }

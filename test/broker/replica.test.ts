@@ -87,10 +87,36 @@ describe('visible bytes', () => {
     expect(replica.unseen).toEqual([])
   })
 
+  test('count thousands of batches one by one', () => {
+    const replica = leader()
+    for (let i = 1; i <= 2000; i++) step(replica, { type: 'appended', endOffset: 10 + i, sizeBytes: 1 })
+    for (let i = 7; i <= 2000; i += 7) {
+      step(replica, { type: 'ackable', endOffset: 10 + i })
+      expect(replica.visibleBytes).toBe(i)
+    }
+    expect(replica.unseen.length - replica.firstUnseen).toBe(2000 % 7)
+  })
+
   test('count inherited records of unknown size as enough for anybody', () => {
     const replica = leader({ ackableOffset: 8 })
     step(replica, { type: 'ackable', endOffset: 10 })
     expect(replica.visibleBytes).toBeGreaterThanOrEqual(0x7fffffff)
+  })
+})
+
+describe('a log cut short by a full disk', () => {
+  test('takes back what was appended and not written, and goes on from there', () => {
+    const replica = leader()
+    step(replica, { type: 'appended', endOffset: 12, sizeBytes: 100 })
+    step(replica, { type: 'appended', endOffset: 15, sizeBytes: 70 })
+    step(replica, { type: 'cut', endOffset: 12 })
+    step(replica, { type: 'appended', endOffset: 13, sizeBytes: 30 })
+    expect(step(replica, { type: 'ackable', endOffset: 13 })).toEqual([{ type: 'advancedHighWatermark', offset: 13 }])
+    expect(replica.visibleBytes).toBe(130)
+  })
+
+  test('is never cut below the high watermark', () => {
+    expect(() => step(leader(), { type: 'cut', endOffset: 9 })).toThrow(/below the high watermark/)
   })
 })
 
