@@ -144,7 +144,8 @@ export interface DiskFile {
 
 export interface KvStore {
   /**
-   * Opens the ordered store in this folder, made durably with its parents when missing.
+   * Opens the ordered store in this folder, made durably with its parents when missing. What is in it from then on was synced, whatever the
+   * process before left unsynced (LevelDB's recovery writes its log into a table, and syncs that).
    * @throws EnvError ELOCKED when it is open already (here or in another process), ECORRUPT when its own checks fail
    */
   open(path: string, options?: KvOpenOptions): Promise<Kv>

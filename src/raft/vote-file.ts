@@ -32,14 +32,15 @@ export class VoteFile {
   static async open(disk: Disk, directory: string): Promise<VoteFile> {
     const path = `${directory}/vote`
     await disk.makeDirectory(directory)
-    try {
-      return new VoteFile(await disk.open(path, 'readWrite'))
-    } catch (error) {
+    const file = await disk.open(path, 'readWrite').catch(error => {
       if (!(error instanceof EnvError) || error.code !== 'ENOENT') throw error
-    }
-    const file = await disk.open(path, 'create')
+      return disk.open(path, 'create')
+    })
+    // The process before may have ended between a write and its flush: what is read from now on is on disk, and so is the file's name.
+    const voteFile = new VoteFile(file)
+    await voteFile.#flush()
     await disk.syncDirectory(directory)
-    return new VoteFile(file)
+    return voteFile
   }
 
   /** The newest whole slot; undefined when there is none. */
@@ -58,13 +59,17 @@ export class VoteFile {
     return new Promise((resolve, reject) => {
       this.#file.write([head, body], (vote.sequence % 2) * SLOT_BYTES, failed => {
         if (failed !== undefined) reject(failed)
-        else this.#file.flush(error => (error === undefined ? resolve() : reject(error)))
+        else this.#flush().then(resolve, reject)
       })
     })
   }
 
   close(): Promise<void> {
     return this.#file.close()
+  }
+
+  #flush(): Promise<void> {
+    return new Promise((resolve, reject) => this.#file.flush(error => (error === undefined ? resolve() : reject(error))))
   }
 }
 

@@ -24,6 +24,7 @@ export class SimKvStore implements KvStore {
           if (fault !== undefined) throw fault
           const store = this.#storage.store(path)
           if (store.contents.openedBy !== undefined) throw new EnvError('ELOCKED', `open ${path}: it is open already`)
+          store.makeAllDurable()
           resolve(new SimKv({ process: this.#process, storage: this.#storage, random: this.#random }, store, path))
         } catch (error) {
           reject(error)

@@ -160,6 +160,10 @@ export class StoreHistory {
     this.#firstNumber += count
   }
 
+  makeAllDurable(): void {
+    this.makeDurable(this.#firstNumber + this.#undos.length - 1)
+  }
+
   /** This batch and all before it have reached the kernel. */
   completed(number: number): void {
     this.#completedNumber = Math.max(this.#completedNumber, number)
