@@ -1,77 +1,12 @@
-// The public face of Ottla: start a node in this process, talk to any Kafka. What is not needed is not loaded: a program that only uses the client
-// never loads the broker, and a node in memory never loads LevelDB.
-import type { Node } from './broker/node.ts'
-import { parseConfig } from './config.ts'
-import type { Logger } from './env/env.ts'
-
+// The public face of Ottla: start a node in this process, talk to any Kafka. Its two halves can be loaded alone (src/index/): a program that
+// only uses the client never loads the broker.
+export type * from './client/admin.ts'
+export type { Assignment, ConsumedRecord, Consumer, TopicPartition } from './client/consumer.ts'
+export type { AdminSettings, Compression, ConsumerSettings, KafkaSettings, ProducerSettings } from './client/kafka.ts'
+export type { DeliveredRecord, Producer, ProducerRecord } from './client/producer.ts'
 export { ConfigError, parseProperties } from './config.ts'
-export type { Logger, LogLevel } from './env/env.ts'
+export type { Env, Logger, LogLevel } from './env/env.ts'
+export { EnvError } from './env/env.ts'
+export { Kafka, type KafkaOptions } from './index/kafka.ts'
+export { type RunningNode, type StartNodeOptions, startNode } from './index/start-node.ts'
 export { KafkaError } from './protocol/errors.ts'
-
-export interface StartNodeOptions {
-  /** Where the node keeps its data; made when missing. Default: log.dirs of `config`, else ./ottla-data. */
-  readonly dataDirectory?: string
-  /** Nothing is kept: the node ends with all its data. Real sockets, real time. */
-  readonly memory?: boolean
-  /** On 127.0.0.1; 0 takes any free one. Instead of `listeners` of `config`. Default: `listeners`, else 9092 (any free one in memory). */
-  readonly port?: number
-  /** Kafka's keys, as in server.properties. */
-  readonly config?: Readonly<Record<string, string>>
-  /** Told of keys that have no effect here, with a sentence for the user. Without it such a key is an error. */
-  readonly onUnknownKey?: (key: string, sentence: string) => void
-  /** Default: warnings and errors to stderr. */
-  readonly logger?: Logger
-}
-
-export interface RunningNode extends AsyncDisposable {
-  /** host:port of the first listener, for a client's `bootstrap.servers`. */
-  readonly bootstrapServers: string
-  readonly nodeId: number
-  readonly clusterId: string
-  readonly port: number
-  /** As they are bound. */
-  readonly listeners: Node['listeners']
-  /** Settles (never rejects) with the cause when the node had to stop. */
-  readonly failed: Promise<Error>
-  /** Answers what was accepted, flushes, and marks the data as complete. */
-  close(): Promise<void>
-}
-
-/**
- * Starts one node, broker and controller, and settles when it serves.
- * @throws ConfigError the configuration; its message says what is allowed
- * @throws EnvError EADDRINUSE, EACCES: the port · EEXIST, ELOCKED, ECORRUPT: the data directory
- */
-export async function startNode(options: StartNodeOptions = {}): Promise<RunningNode> {
-  const { memory = false, onUnknownKey } = options
-  const config = parseConfig(withListeners(options), onUnknownKey === undefined ? {} : { onUnknown: onUnknownKey })
-  const directory = options.dataDirectory ?? config['log.dirs']?.[0] ?? config['log.dir'] ?? 'ottla-data'
-  const [{ Node }, env] = await Promise.all([import('./broker/node.ts'), memory ? memoryDoors(options) : realDoors(options)])
-  const node = await Node.open(env, { config, directory })
-  const [first] = node.broker.liveEndpoints(node.listeners[0]!.name)
-  return {
-    bootstrapServers: `${first!.host}:${first!.port}`,
-    nodeId: node.nodeId,
-    clusterId: node.clusterId,
-    port: node.listeners[0]!.port,
-    listeners: node.listeners,
-    failed: node.failed,
-    close: () => node.close(),
-    [Symbol.asyncDispose]: () => node.close(),
-  }
-}
-
-function withListeners({ config = {}, port, memory }: StartNodeOptions): Record<string, string> {
-  if (port === undefined && config['listeners'] !== undefined) return { ...config }
-  return { ...config, listeners: `PLAINTEXT://127.0.0.1:${port ?? (memory === true ? 0 : 9092)}` }
-}
-
-async function realDoors({ logger }: StartNodeOptions) {
-  const { realEnv } = await import('./env/real/env.ts')
-  return realEnv(logger === undefined ? {} : { logger })
-}
-
-async function memoryDoors({ logger }: StartNodeOptions) {
-  const { memoryEnv } = await import('./env/memory/env.ts')
-  return memoryEnv(logger === undefined ? {} : { logger })
-}

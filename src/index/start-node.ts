@@ -1,0 +1,73 @@
+// One node in this process, with real doors or in memory. What is not needed is not loaded: a node in memory never loads LevelDB.
+import type { Node } from '../broker/node.ts'
+import { parseConfig } from '../config.ts'
+import type { Env, Logger } from '../env/env.ts'
+
+export interface StartNodeOptions {
+  /** Where the node keeps its data; made when missing. Default: log.dirs of `config`, else ./ottla-data. */
+  readonly dataDirectory?: string
+  /** Nothing is kept: the node ends with all its data. Real sockets, real time. */
+  readonly memory?: boolean
+  /** On 127.0.0.1; 0 takes any free one. Instead of `listeners` of `config`. Default: `listeners`, else 9092 (any free one in memory). */
+  readonly port?: number
+  /** Kafka's keys, as in server.properties. */
+  readonly config?: Readonly<Record<string, string>>
+  /** Told of keys that have no effect here, with a sentence for the user. Without it such a key is an error. */
+  readonly onUnknownKey?: (key: string, sentence: string) => void
+  /** Default: warnings and errors to stderr. */
+  readonly logger?: Logger
+}
+
+export interface RunningNode extends AsyncDisposable {
+  /** host:port of the first listener, for a client's `bootstrap.servers`. */
+  readonly bootstrapServers: string
+  readonly nodeId: number
+  readonly clusterId: string
+  readonly port: number
+  /** As they are bound. */
+  readonly listeners: Node['listeners']
+  /** Settles (never rejects) with the cause when the node had to stop. */
+  readonly failed: Promise<Error>
+  /** Answers what was accepted, flushes, and marks the data as complete. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts one node, broker and controller, and settles when it serves.
+ * @throws ConfigError the configuration; its message says what is allowed
+ * @throws EnvError EADDRINUSE, EACCES: the port · EEXIST, ELOCKED, ECORRUPT: the data directory
+ */
+export async function startNode(options: StartNodeOptions = {}): Promise<RunningNode> {
+  const { memory = false, onUnknownKey } = options
+  const config = parseConfig(withListeners(options), onUnknownKey === undefined ? {} : { onUnknown: onUnknownKey })
+  const directory = options.dataDirectory ?? config['log.dirs']?.[0] ?? config['log.dir'] ?? 'ottla-data'
+  const [{ Node }, env] = await Promise.all([import('../broker/node.ts'), memory ? memoryDoors(options) : realDoors(options)])
+  const node = await Node.open(env, { config, directory })
+  const [first] = node.broker.liveEndpoints(node.listeners[0]!.name)
+  return {
+    bootstrapServers: `${first!.host}:${first!.port}`,
+    nodeId: node.nodeId,
+    clusterId: node.clusterId,
+    port: node.listeners[0]!.port,
+    listeners: node.listeners,
+    failed: node.failed,
+    close: () => node.close(),
+    [Symbol.asyncDispose]: () => node.close(),
+  }
+}
+
+function withListeners({ config = {}, port, memory }: StartNodeOptions): Record<string, string> {
+  if (port === undefined && config['listeners'] !== undefined) return { ...config }
+  return { ...config, listeners: `PLAINTEXT://127.0.0.1:${port ?? (memory === true ? 0 : 9092)}` }
+}
+
+/** Loaded only when they are needed. */
+async function realDoors({ logger }: StartNodeOptions): Promise<Env> {
+  const [{ realEnv }, { realLogger }] = await Promise.all([import('../env/real/env.ts'), import('../env/real/logger.ts')])
+  return realEnv({ logger: logger ?? realLogger({ level: 'warn' }) })
+}
+
+async function memoryDoors({ logger }: StartNodeOptions): Promise<Env> {
+  const [{ memoryEnv }, { realLogger }] = await Promise.all([import('../env/memory/env.ts'), import('../env/real/logger.ts')])
+  return memoryEnv({ logger: logger ?? realLogger({ level: 'warn' }) })
+}
