@@ -54,6 +54,7 @@ export class MetadataPublisher {
     })
   }
 
+  /** After the quorum. */
   close(): void {
     this.#stop(new Error('the node is closing'))
   }
@@ -65,7 +66,10 @@ export class MetadataPublisher {
       this.#guard(() => {
         for (const listener of this.#listeners) listener.leaderChanged?.(leadership)
       }),
-    takeSnapshot: () => encodeSnapshot(this.#image),
+    takeSnapshot: () => {
+      if (this.#closed !== undefined) throw this.#closed
+      return encodeSnapshot(this.#image)
+    },
   }
 
   #load(snapshot: QuorumSnapshot): void {
