@@ -1,0 +1,99 @@
+// The broker of a simulation through its lives: started, crashed, closed, paused, and started again on what its disk kept.
+
+import { Node } from '../../broker/node.ts'
+import { type Config, parseConfig } from '../../config.ts'
+import type { SimHost } from '../../env/sim/host.ts'
+import type { SimWorld } from '../../env/sim/world.ts'
+
+export const BROKER = 'broker'
+export const PORT = 9092
+const DIRECTORY = '/data'
+/** A clean close answers what was accepted, within a grace of its own, and flushes. */
+const CLOSE_MS = 60_000
+/** To open on the worst disk, with everything to recover. */
+const OPEN_MS = 60_000
+
+export class BrokerHost {
+  readonly #world: SimWorld
+  readonly #config: Config
+  readonly #fail: (reason: string) => void
+  readonly #upWaiters: (() => void)[] = []
+  #node: Node | undefined
+  #closing = false
+  /** Counts starts: which life it is, or will be. */
+  life = 0
+  crashCount = 0
+  /** Told of every power cut. */
+  onPowerCut: () => void = () => {}
+
+  constructor(world: SimWorld, o: { properties: Readonly<Record<string, string>>; fail: (reason: string) => void }) {
+    this.#world = world
+    this.#fail = o.fail
+    this.#config = parseConfig({ 'node.id': '1', listeners: `PLAINTEXT://${BROKER}:${PORT}`, ...o.properties })
+  }
+
+  get host(): SimHost {
+    return this.#world.host(BROKER)
+  }
+
+  /** Undefined while it is down or opening. */
+  get node(): Node | undefined {
+    return this.#node
+  }
+
+  get closing(): boolean {
+    return this.#closing
+  }
+
+  start(): void {
+    const life = ++this.life
+    const env = life === 1 ? this.#world.env(BROKER) : this.#world.restart(BROKER)
+    this.#closing = false
+    this.#deadline(OPEN_MS, life, () => this.#node === undefined, `did not open within ${OPEN_MS} ms`)
+    Node.open(env, { config: this.#config, directory: DIRECTORY }).then(
+      node => {
+        this.#node = node
+        node.failed.then(error => this.#fail(`the node stopped: ${error.stack ?? error.message}`))
+        for (const waiter of this.#upWaiters.splice(0)) waiter()
+      },
+      (error: Error) => this.#fail(`the node did not open: ${error.stack ?? error.message}`),
+    )
+  }
+
+  /** Settles when a node answers requests. */
+  up(): Promise<void> {
+    return this.#node === undefined ? new Promise(resolve => this.#upWaiters.push(resolve)) : Promise.resolve()
+  }
+
+  crash(o: { readonly power: boolean; readonly silent: boolean; readonly downMs: number }): void {
+    if (!this.host.running) return
+    this.crashCount++
+    this.#node = undefined
+    if (o.power) this.onPowerCut()
+    this.host.crash({ power: o.power, silent: o.silent })
+    this.#world.schedule(o.downMs, 'restart', () => this.start())
+  }
+
+  /** Closes the node in good order, ends the process and starts the next. */
+  restart(downMs: number): void {
+    const node = this.#node
+    if (node === undefined || this.#closing) return
+    const { life } = this
+    this.#closing = true
+    this.#deadline(CLOSE_MS, life, () => this.#closing, `did not close within ${CLOSE_MS} ms`)
+    node.close().then(
+      () => {
+        this.#node = undefined
+        this.host.crash({ power: false })
+        this.#world.schedule(downMs, 'restart', () => this.start())
+      },
+      (error: Error) => this.#fail(`the node did not close: ${error.stack ?? error.message}`),
+    )
+  }
+
+  #deadline(ms: number, life: number, stillWaiting: () => boolean, what: string): void {
+    this.#world.schedule(ms, 'deadline', () => {
+      if (this.life === life && this.host.running && stillWaiting()) this.#fail(`the node ${what}`)
+    })
+  }
+}

@@ -1,0 +1,121 @@
+// What a seed makes happen: the shape of the cluster, of the load and of the trouble, drawn once at the start.
+
+import type { SeededRandom } from '../../env/sim/random.ts'
+import type { WorldOptions } from '../../env/sim/world.ts'
+
+export type CodecName = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+export interface TopicPlan {
+  readonly name: string
+  readonly partitions: number
+  readonly configs: Readonly<Record<string, string>>
+  /** flush.messages is 1: acknowledged means flushed. */
+  readonly flushesFirst: boolean
+}
+
+export interface ProducerPlan {
+  readonly name: string
+  readonly acks: -1 | 0 | 1
+  readonly idempotent: boolean
+  readonly compression: CodecName
+  readonly lingerMs: number
+  readonly batchBytes: number
+  /** Mean pause between two sends. */
+  readonly pauseMs: number
+  readonly maxValueBytes: number
+  readonly maxInFlight: number
+  readonly deliveryTimeoutMs: number
+}
+
+export type Trouble =
+  | { readonly type: 'crash'; readonly power: boolean; readonly silent: boolean; readonly downMs: number }
+  | { readonly type: 'restart'; readonly downMs: number }
+  | { readonly type: 'pause'; readonly ms: number }
+  | { readonly type: 'cut'; readonly ms: number; readonly toBroker: boolean; readonly fromBroker: boolean }
+  | { readonly type: 'slowDisk'; readonly factor: number; readonly ms: number }
+
+export interface Plan {
+  readonly world: Partial<WorldOptions>
+  readonly topics: readonly TopicPlan[]
+  readonly producers: readonly ProducerPlan[]
+  readonly consumers: number
+  /** Topics that come and go, and partitions that are added. */
+  readonly churn: boolean
+  /** Each after so many more events of the broker. */
+  readonly troubles: readonly { readonly afterEvents: number; readonly trouble: Trouble }[]
+}
+
+const NEVER = '9223372036854775807'
+
+export function drawPlan(random: SeededRandom): Plan {
+  const topics = Array.from({ length: random.integerBetween(1, 3) }, (_, i) => drawTopic(random, i))
+  const producers = Array.from({ length: random.integerBetween(1, 3) }, (_, i) => drawProducer(random, i))
+  return {
+    world: {
+      latencyMs: random.pick([
+        [0.02, 0.2],
+        [0.1, 2],
+        [1, 30],
+      ]),
+      flushMs: random.pick([
+        [0.1, 0.5],
+        [0.3, 5],
+        [2, 40],
+      ]),
+    },
+    topics,
+    producers,
+    consumers: random.integerBetween(1, 2),
+    churn: random.chance(0.5),
+    troubles: Array.from({ length: random.integerBetween(2, 7) }, () => ({
+      afterEvents: drawEventCount(random),
+      trouble: drawTrouble(random),
+    })),
+  }
+}
+
+/** Few events hit the start of a node, many its steady life. */
+function drawEventCount(random: SeededRandom): number {
+  return Math.floor(random.pick([30, 150, 600, 2000]) * random.fraction())
+}
+
+function drawTrouble(random: SeededRandom): Trouble {
+  const downMs = random.pick([1, 30, 300, 2000]) * random.fraction()
+  const way = random.fraction()
+  if (way < 0.45) return { type: 'crash', power: true, silent: random.chance(0.3), downMs }
+  if (way < 0.6) return { type: 'crash', power: false, silent: false, downMs }
+  if (way < 0.75) return { type: 'restart', downMs }
+  const ms = random.pick([20, 300, 3000]) * random.fraction()
+  if (way < 0.83) return { type: 'pause', ms }
+  if (way < 0.93) return { type: 'cut', ms, toBroker: random.chance(0.7), fromBroker: random.chance(0.7) }
+  return { type: 'slowDisk', factor: random.integerBetween(2, 30), ms }
+}
+
+function drawTopic(random: SeededRandom, index: number): TopicPlan {
+  const flushesFirst = random.chance(0.75)
+  const configs: Record<string, string> = {
+    'internal.segment.bytes': String(random.pick([2048, 8192, 32_768, 1_048_576])),
+    'index.interval.bytes': String(random.pick([100, 1000, 4096])),
+  }
+  if (!flushesFirst) configs['flush.messages'] = random.pick([NEVER, '10', '1000'])
+  if (random.chance(0.3)) configs['segment.ms'] = String(random.integerBetween(50, 2000))
+  if (random.chance(0.2)) configs['compression.type'] = random.pick(['uncompressed', 'gzip', 'lz4', 'zstd', 'snappy'])
+  if (random.chance(0.2)) configs['message.timestamp.type'] = 'LogAppendTime'
+  return { name: `topic-${index}`, partitions: random.integerBetween(1, 4), configs, flushesFirst }
+}
+
+function drawProducer(random: SeededRandom, index: number): ProducerPlan {
+  const acks = random.pick([-1, -1, -1, 1, 0] as const)
+  return {
+    name: `p${index}`,
+    acks,
+    idempotent: acks === -1 && random.chance(0.85),
+    compression: random.pick(['none', 'none', 'gzip', 'snappy', 'lz4', 'zstd']),
+    lingerMs: random.pick([0, 0, 5, 20]),
+    batchBytes: random.pick([200, 2000, 16_384]),
+    pauseMs: random.pick([2, 10, 30]),
+    maxValueBytes: random.pick([20, 300, 300, 5000]),
+    maxInFlight: random.pick([1, 10, 100]),
+    deliveryTimeoutMs: random.pick([4000, 120_000, 120_000]),
+  }
+}

@@ -1,0 +1,213 @@
+// One seed: a broker in trouble, clients that go on regardless, a healed end in which everything must work again, and a judgement.
+
+import { type Env, sleep } from '../../env/env.ts'
+import type { SeededRandom } from '../../env/sim/random.ts'
+import { SimWorld } from '../../env/sim/world.ts'
+import { type Anomaly, check } from '../checker.ts'
+import { History } from '../history.ts'
+import { churn, createTopics } from './administration.ts'
+import { BROKER, BrokerHost } from './broker-host.ts'
+import { observe } from './observer.ts'
+import { drawPlan, type Plan, type Trouble } from './plan.ts'
+import { type Counts, consume, produce, readAll, type Stage } from './workloads.ts'
+
+/** Trouble ends after this much virtual time, whatever is left of the plan. */
+const TROUBLE_MS = 60_000
+/** Healed, everything must work again and be finished within this. */
+const HEAL_MS = 180_000
+const CLIENT_HOSTS = ['producers', 'readers', 'observer', 'admin']
+
+export interface SimulationResult {
+  readonly seed: number
+  readonly hash: string
+  readonly virtualMs: number
+  readonly eventCount: number
+  readonly crashCount: number
+  readonly counts: Counts
+  readonly anomalies: readonly Anomaly[]
+  /** Anything that kept the run from its end, or was thrown on the way. */
+  readonly failures: readonly string[]
+  /** The end of what the broker logged. */
+  readonly lines: readonly string[]
+}
+
+export interface SimulationOptions {
+  /** Takes what happens, line by line. */
+  readonly trace?: (line: string) => void
+  /** Told of the world as soon as it exists: rejections that nobody handles belong into its failures. */
+  readonly onWorld?: (world: SimWorld) => void
+}
+
+export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulationResult> {
+  const plan = drawPlan(new SimWorld(seed).stream('plan'))
+  const world = new SimWorld(seed, plan.world)
+  world.trace.sink = options.trace
+  options.onWorld?.(world)
+  const simulation = new Simulation(world, plan)
+  try {
+    await world.run(() => simulation.run(), { maxMs: TROUBLE_MS + 3 * HEAL_MS })
+  } catch (error) {
+    simulation.failures.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  }
+  world.afterEvent = undefined
+  for (const { host, error } of world.failures) simulation.failures.push(`${host}: ${error instanceof Error ? error.stack : error}`)
+  const flushesFirst = (topic: string) => plan.topics.find(({ name }) => name === topic)?.flushesFirst ?? true
+  return {
+    seed,
+    hash: world.trace.hash,
+    virtualMs: world.now,
+    eventCount: world.eventCount,
+    crashCount: simulation.broker.crashCount,
+    counts: simulation.counts,
+    anomalies: check(simulation.history.events, { flushesFirst }),
+    failures: simulation.failures,
+    lines: world.host(BROKER).lines,
+  }
+}
+
+class Simulation {
+  readonly history = new History()
+  readonly counts: Counts = { sent: 0, acked: 0, refused: 0, read: 0 }
+  readonly failures: string[] = []
+  readonly broker: BrokerHost
+  readonly #world: SimWorld
+  readonly #plan: Plan
+  readonly #random: SeededRandom
+  readonly #stage: Stage
+  readonly #actors = new Map<string, Promise<void>>()
+  #running = true
+  #troubled = true
+  #troubleIndex = 0
+  /** Events of the broker's present life when the last trouble came. */
+  #troubleAt = { life: 0, eventCount: 0 }
+  #stop!: (error: Error) => void
+  readonly #stopped = new Promise<never>((_, reject) => {
+    this.#stop = reject
+  })
+
+  constructor(world: SimWorld, plan: Plan) {
+    this.#world = world
+    this.#plan = plan
+    this.#random = world.stream('simulation')
+    this.#stopped.catch(() => {})
+    const fail = (reason: string) => this.#fail(reason)
+    this.broker = new BrokerHost(world, { properties: {}, fail })
+    this.broker.onPowerCut = () => this.history.add({ type: 'powerCut' })
+    this.#stage = {
+      history: this.history,
+      topics: plan.topics,
+      partitionCounts: new Map(plan.topics.map(({ name, partitions }) => [name, partitions])),
+      running: () => this.#running,
+      fail,
+    }
+  }
+
+  /** Rejects at the first failure. */
+  async run(): Promise<void> {
+    await Promise.race([this.#stopped, this.#play()])
+  }
+
+  async #play(): Promise<void> {
+    const world = this.#world
+    world.afterEvent = () => this.#afterEvent()
+    this.broker.start()
+    const admin = world.env('admin')
+    await createTopics(admin, this.#plan.topics)
+
+    for (const plan of this.#plan.producers) {
+      this.#take(plan.name, produce(world.env('producers'), plan, this.#stage, this.counts, world.stream(plan.name)))
+    }
+    for (let i = 0; i < this.#plan.consumers; i++) {
+      this.#take(`reader-${i}`, consume(world.env('readers'), `reader-${i}`, this.#stage, this.counts))
+    }
+    const topics = this.#plan.topics.map(({ name }) => name)
+    const { broker, history } = this
+    this.#take('observer', observe(world.env('observer'), { broker, history, topics, running: () => this.#running }))
+    if (this.#plan.churn) this.#take('churn', churn(admin, this.#stage, world.stream('churn')))
+
+    await this.#troublesOver(admin)
+    this.#heal()
+    await this.#within(HEAL_MS, this.broker.up(), 'a broker that serves')
+    await sleep(admin.clock, 200 + this.#random.integer(500))
+    this.#running = false
+    await this.#within(HEAL_MS, Promise.all(this.#actors.values()), () => `${[...this.#actors.keys()].join(', ')} to finish`)
+    await this.#within(HEAL_MS, readAll(admin, this.#stage), 'reading everything back')
+    await this.#within(HEAL_MS, this.broker.node!.close(), 'a clean close')
+  }
+
+  /** One of those who act; gone from the list when it has finished. */
+  #take(name: string, acting: Promise<void>): void {
+    this.#actors.set(name, acting)
+    acting.then(
+      () => this.#actors.delete(name),
+      (error: Error) => this.#fail(`${name} gave up: ${error.stack ?? error.message}`),
+    )
+  }
+
+  #afterEvent(): void {
+    if (!this.#troubled) return
+    const next = this.#plan.troubles[this.#troubleIndex]
+    const { host, life } = this.broker
+    if (next === undefined || !host.running) return
+    const { eventCount } = host.process
+    const since = this.#troubleAt.life === life ? eventCount - this.#troubleAt.eventCount : eventCount
+    if (since < next.afterEvents) return
+    this.#troubleIndex++
+    this.#troubleAt = { life, eventCount }
+    this.#trouble(next.trouble)
+  }
+
+  #trouble(trouble: Trouble): void {
+    const { host } = this.broker
+    const { network } = this.#world
+    this.#world.trace.sink?.(`${this.#world.now.toFixed(3)} world ${JSON.stringify(trouble)}`)
+    switch (trouble.type) {
+      case 'crash':
+        this.broker.crash(trouble)
+        break
+      case 'restart':
+        this.broker.restart(trouble.downMs)
+        break
+      case 'pause':
+        host.pausedUntil = this.#world.now + trouble.ms
+        break
+      case 'cut':
+        for (const client of CLIENT_HOSTS) {
+          if (trouble.toBroker) network.cut(client, BROKER)
+          if (trouble.fromBroker) network.cut(BROKER, client)
+        }
+        this.#world.schedule(trouble.ms, 'heal', () => network.healAll())
+        break
+      case 'slowDisk':
+        host.diskSlowness = trouble.factor
+        this.#world.schedule(trouble.ms, 'heal', () => {
+          host.diskSlowness = 1
+        })
+    }
+  }
+
+  async #troublesOver(env: Env): Promise<void> {
+    const until = env.clock.now() + TROUBLE_MS
+    while (this.#troubleIndex < this.#plan.troubles.length && env.clock.now() < until) await sleep(env.clock, 50)
+  }
+
+  #heal(): void {
+    this.#troubled = false
+    this.#world.network.healAll()
+    this.broker.host.diskSlowness = 1
+  }
+
+  async #within<T>(ms: number, promise: Promise<T>, what: string | (() => string)): Promise<T> {
+    let over = false
+    this.#world.schedule(ms, 'deadline', () => {
+      if (!over) this.#fail(`no progress: waited ${ms} ms of virtual time for ${typeof what === 'string' ? what : what()}`)
+    })
+    const value = await promise
+    over = true
+    return value
+  }
+
+  #fail(reason: string): void {
+    this.#stop(new Error(reason))
+  }
+}

@@ -1,0 +1,168 @@
+// What the clients of a simulation do. Each loop goes on until it is told to stop, whatever happens to the broker, and writes down what it did and saw.
+
+import { Kafka } from '../../client/kafka.ts'
+import { type Env, sleep } from '../../env/env.ts'
+import type { SeededRandom } from '../../env/sim/random.ts'
+import { KafkaError } from '../../protocol/errors.ts'
+import type { History, SeenRecord } from '../history.ts'
+import { BROKER, PORT } from './broker-host.ts'
+import { identify, payloadOf, recordId } from './payload.ts'
+import type { ProducerPlan, TopicPlan } from './plan.ts'
+
+/** Impatient: a broker that is gone shall be noticed while it matters. */
+export function kafkaOf(env: Env, clientId: string): Kafka {
+  return new Kafka(env, { bootstrapServers: `${BROKER}:${PORT}`, clientId, requestTimeoutMs: 3000, connectTimeoutMs: 1000 })
+}
+
+/** Said before anything is written: the record is certainly not in the log. */
+const CERTAIN = new Set([
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_RECORD',
+  'INVALID_REQUIRED_ACKS',
+  'INVALID_TOPIC_EXCEPTION',
+])
+
+export interface Stage {
+  readonly history: History
+  readonly topics: readonly TopicPlan[]
+  /** What is known of the partitions: may grow. */
+  readonly partitionCounts: Map<string, number>
+  running(): boolean
+  fail(reason: string): void
+}
+
+/** Counts what became of the records, for the summary. */
+export interface Counts {
+  sent: number
+  acked: number
+  refused: number
+  read: number
+}
+
+export async function produce(env: Env, plan: ProducerPlan, stage: Stage, counts: Counts, random: SeededRandom): Promise<void> {
+  const kafka = kafkaOf(env, plan.name)
+  const producer = kafka.producer({
+    acks: plan.acks,
+    idempotent: plan.idempotent,
+    lingerMs: plan.lingerMs,
+    batchBytes: plan.batchBytes,
+    compression: plan.compression,
+    deliveryTimeoutMs: plan.deliveryTimeoutMs,
+  })
+  const underWay = new Set<Promise<void>>()
+  const send = (topic: string, partition: number) => {
+    const id = recordId(plan.name, counts.sent, Math.floor(random.fraction() ** 3 * plan.maxValueBytes))
+    counts.sent++
+    const settled = sendOne(producer, { topic, partition, id, plan, key: random.chance(0.5) }, stage, counts).finally(() =>
+      underWay.delete(settled),
+    )
+    underWay.add(settled)
+  }
+  while (stage.running()) {
+    const burst = random.chance(0.1) ? random.integerBetween(2, 40) : 1
+    for (let i = 0; i < burst; i++) {
+      const topic = random.pick(stage.topics).name
+      send(topic, random.integer(stage.partitionCounts.get(topic)!))
+    }
+    while (underWay.size >= plan.maxInFlight) await Promise.race(underWay)
+    await sleep(env.clock, random.fraction() * 2 * plan.pauseMs)
+  }
+  // The last words prove that everything works again.
+  for (const { name } of stage.topics) for (let p = 0; p < stage.partitionCounts.get(name)!; p++) send(name, p)
+  await producer.flush()
+  await Promise.all(underWay)
+  await kafka.close()
+}
+
+type Producer = ReturnType<Kafka['producer']>
+
+async function sendOne(
+  producer: Producer,
+  { topic, partition, id, plan, key }: { topic: string; partition: number; id: string; plan: ProducerPlan; key: boolean },
+  { history }: Stage,
+  counts: Counts,
+): Promise<void> {
+  history.add({ type: 'sent', topic, partition, id, producer: plan.name, acks: plan.acks, idempotent: plan.idempotent })
+  try {
+    const headers = key ? [{ key: 'who', value: Buffer.from(plan.name) }] : []
+    const { offset } = await producer.send({ topic, partition, key: key ? Buffer.from(id) : null, value: payloadOf(id), headers })
+    counts.acked++
+    history.add({ type: 'acked', id, offset })
+  } catch (error) {
+    counts.refused++
+    const reason = error instanceof KafkaError ? error.codeName : String(error)
+    history.add({ type: 'refused', id, certain: error instanceof KafkaError && CERTAIN.has(error.codeName), reason })
+  }
+}
+
+/** Follows all partitions live. Where a cut took back what was not promised to be kept, it begins again. */
+export async function consume(env: Env, name: string, stage: Stage, counts: Counts): Promise<void> {
+  for (let pass = 0; stage.running(); pass++) {
+    const kafka = kafkaOf(env, name)
+    const consumer = kafka.consumer()
+    try {
+      consumer.assign(allPartitions(stage).map(partition => ({ ...partition, position: 'earliest' as const })))
+      while (stage.running()) {
+        const records = await consumer.poll({ maxWaitMs: 200 })
+        counts.read += records.length
+        noteRead(records, `${name} ${pass}`, stage.history)
+      }
+    } catch (error) {
+      const lostGround = error instanceof KafkaError && error.codeName === 'OFFSET_OUT_OF_RANGE'
+      if (!lostGround) stage.fail(`${name}: polling failed: ${error instanceof Error ? error.stack : error}`)
+      else if (stage.topics.every(topic => topic.flushesFirst)) stage.fail(`${name}: what it had read is gone: ${error.message}`)
+      await sleep(env.clock, 50)
+    }
+    await kafka.close()
+  }
+}
+
+interface ConsumedRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly value: Uint8Array | null
+}
+
+function noteRead(records: readonly ConsumedRecord[], reader: string, history: History): void {
+  const byPartition = new Map<string, { topic: string; partition: number; records: SeenRecord[] }>()
+  for (const { topic, partition, offset, value } of records) {
+    const key = `${topic}-${partition}`
+    let entry = byPartition.get(key)
+    if (entry === undefined) byPartition.set(key, (entry = { topic, partition, records: [] }))
+    entry.records.push({ offset, ...identify(value) })
+  }
+  for (const { topic, partition, records } of byPartition.values()) {
+    history.add({ type: 'read', topic, partition, reader: `${reader} ${topic}-${partition}`, records })
+  }
+}
+
+export function allPartitions(stage: Stage): { topic: string; partition: number }[] {
+  return stage.topics.flatMap(({ name }) =>
+    Array.from({ length: stage.partitionCounts.get(name)! }, (_, partition) => ({ topic: name, partition })),
+  )
+}
+
+/** Everything there is, from the first record to the end. */
+export async function readAll(env: Env, stage: Stage): Promise<void> {
+  const kafka = kafkaOf(env, 'final')
+  const admin = kafka.admin()
+  for (const { topic, partition } of allPartitions(stage)) {
+    const [start, end] = await Promise.all([
+      admin.listOffsets([{ topic, partition, spec: 'earliest' }]),
+      admin.listOffsets([{ topic, partition, spec: 'latest' }]),
+    ])
+    const logStartOffset = start[0]!.offset
+    const endOffset = end[0]!.offset
+    const consumer = kafka.consumer()
+    consumer.assign([{ topic, partition, position: { offset: logStartOffset } }])
+    const records: SeenRecord[] = []
+    while ((records.at(-1)?.offset ?? logStartOffset - 1) + 1 < endOffset) {
+      for (const { offset, value } of await consumer.poll({ maxWaitMs: 500 })) records.push({ offset, ...identify(value) })
+    }
+    await consumer.close()
+    stage.history.add({ type: 'final', topic, partition, logStartOffset, endOffset, records })
+  }
+  await kafka.close()
+}
