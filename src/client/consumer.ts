@@ -80,6 +80,7 @@ export class Consumer {
       if (!wanted.has(key)) unassign(this.#fetcher, topic, partition)
     }
     for (const { topic, partition, position } of assignments) seek(this.#fetcher, topic, partition, checked(position))
+    for (const { topic } of assignments) this.#cluster.want(topic)
     this.#step({ type: 'tick' })
   }
 
