@@ -59,9 +59,10 @@ function live(world: SimWorld, promised: Promised, number: number): Life {
 }
 
 test.each([
-  ['killed', false],
-  ['without power', true],
-] as const)('%s after every event: what was answered holds', async (_name, power) => {
+  ['killed', [false]],
+  ['without power', [true]],
+  ['killed and then without power', [false, true]],
+] as const)('%s after every event: what was answered holds', async (_name, powers) => {
   let crashes = 0
   for (let crashAt = 0, crashed = true; crashed; crashAt++) {
     const world = new SimWorld(crashAt)
@@ -82,7 +83,7 @@ test.each([
       }
       if (number === 0) crashed = died
       if (died) crashes++
-      world.crash('n1', { power })
+      world.crash('n1', { power: powers[number % powers.length]! })
       world.restart('n1')
     }
     expect(world.failures).toEqual([])

@@ -65,16 +65,18 @@ function assertWholeProposals(log: readonly string[]): void {
 }
 
 test.each([
-  ['killed', false],
-  ['without power', true],
-] as const)('nothing handed over is lost and no epoch is led in twice: %s after every event', async (_name, power) => {
+  ['killed', [false]],
+  ['without power', [true]],
+  ['killed and then without power', [false, true]],
+] as const)('nothing handed over is lost and no epoch is led in twice: %s after every event', async (_name, powers) => {
   let crashes = 0
   for (let crashAt = 0, crashed = true; crashed; crashAt++) {
     const world = new SimWorld(1000 + crashAt)
     const lives: Life[] = []
     const epochs = new Set<number>()
     // The second life crashes too, earlier: a crash during recovery.
-    for (const at of [crashAt, Math.floor(crashAt / 3), Number.POSITIVE_INFINITY]) {
+    for (const [number, at] of [crashAt, Math.floor(crashAt / 3), Number.POSITIVE_INFINITY].entries()) {
+      const power = powers[number % powers.length]!
       const life = live(world, { proposals: 14 })
       const died = await liveUntilEvent(world, life, at, power)
       if (at === crashAt) crashed = died
