@@ -130,11 +130,13 @@ interface Work {
   readonly context: RequestContext
 }
 
+const apiOf = (key: number): Api | undefined => served[key]?.handler.api
+
 type ReadRequest = Pick<Work, 'handler' | 'header' | 'body'> | 'unknown version of ApiVersions'
 
 /** @throws ProtocolError what is not served, or cannot be read */
 function readRequest(frame: Buffer): ReadRequest {
-  const header = decodeRequestHeader(frame)
+  const header = decodeRequestHeader(frame, apiOf)
   const api = served[header.apiKey]
   if (api === undefined) throw new ProtocolError(`API key ${header.apiKey} is not served`)
   const { handler, minVersion, maxVersion } = api

@@ -2,7 +2,6 @@
 // Facts: the request header is version 2 and the response header version 1 when the version of the message is flexible — but the answer to
 // ApiVersions always has header version 0, since the client that reads it cannot know yet what the broker speaks (KIP-482, KIP-511).
 // The client id is an int16 string in every header version; null reads as "".
-import { apiByKey } from './apis.ts'
 import { ProtocolError } from './errors.ts'
 import { RequestHeaderSchema, ResponseHeaderSchema } from './headers.ts'
 import { cursor, text, uvarint } from './reading.ts'
@@ -23,14 +22,15 @@ export interface RequestHeader {
 /**
  * Reads the header of a request.
  * @param frame  what follows the four bytes of the length
+ * @param apiOf  the APIs the reader knows: all of `apis.ts`, or those it serves, so that it need not load the others
  * @throws ProtocolError the header is malformed
  */
-export function decodeRequestHeader(frame: Buffer): RequestHeader {
+export function decodeRequestHeader(frame: Buffer, apiOf: (key: number) => Api | undefined): RequestHeader {
   if (frame.length < 8) throw new ProtocolError(`a request of ${frame.length} bytes has no header`)
   const apiKey = frame.readInt16BE(0)
   const apiVersion = frame.readInt16BE(2)
   const correlationId = frame.readInt32BE(4)
-  const api = apiByKey(apiKey)
+  const api = apiOf(apiKey)
   if (api === undefined || apiVersion < api.minVersion || apiVersion > api.maxVersion) {
     return { apiKey, apiVersion, correlationId, clientId: '', bodyStart: -1 }
   }

@@ -7,6 +7,7 @@ import { Produce } from '../../src/protocol/api/00-produce.ts'
 import { Metadata } from '../../src/protocol/api/03-metadata.ts'
 import { ApiVersions } from '../../src/protocol/api/18-api-versions.ts'
 import { DescribeCluster } from '../../src/protocol/api/60-describe-cluster.ts'
+import { apiByKey } from '../../src/protocol/apis.ts'
 import { ProtocolError, REQUEST_TIMED_OUT, UNSUPPORTED_VERSION } from '../../src/protocol/errors.ts'
 import { decodeRequestHeader, encodeResponse } from '../../src/protocol/message.ts'
 import { frameOf, type HandSocket, HandWorld, settle } from './fake-world.ts'
@@ -23,7 +24,7 @@ const NO_TOPICS = { brokers: [], topics: [] }
 function requestsOn(socket: HandSocket) {
   const headers = []
   for (let bytes = socket.taken(); bytes.length > 0; bytes = bytes.subarray(4 + bytes.readInt32BE(0))) {
-    headers.push(decodeRequestHeader(bytes.subarray(4, 4 + bytes.readInt32BE(0))))
+    headers.push(decodeRequestHeader(bytes.subarray(4, 4 + bytes.readInt32BE(0)), apiByKey))
   }
   return headers
 }

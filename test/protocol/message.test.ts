@@ -23,7 +23,7 @@ describe('requests', () => {
       for (let version = api.minVersion; version <= api.maxVersion; version++) {
         for (const clientId of ['client-1', '', null]) {
           const frame = frameOf([headerOnly(api, version, clientId)])
-          const header = decodeRequestHeader(frame)
+          const header = decodeRequestHeader(frame, apiByKey)
           expect(header).toEqual({
             apiKey: api.key,
             apiVersion: version,
@@ -42,7 +42,7 @@ describe('requests', () => {
       frame.writeInt16BE(apiKey, 0)
       frame.writeInt16BE(apiVersion, 2)
       frame.writeInt32BE(5, 4)
-      return decodeRequestHeader(frame)
+      return decodeRequestHeader(frame, apiByKey)
     }
     expect(header(ApiVersions.key, 99)).toEqual({ apiKey: 18, apiVersion: 99, correlationId: 5, clientId: '', bodyStart: -1 })
     expect(header(4, 0).bodyStart).toBe(-1)
@@ -54,16 +54,18 @@ describe('requests', () => {
   test('a header that is cut off anywhere is the fault of the peer', () => {
     const frame = frameOf([headerOnly(Metadata, 12, 'client')])
     for (let length = 0; length < frame.length; length++) {
-      expect(() => decodeRequestHeader(frame.subarray(0, length)), `${length} bytes`).toThrow(ProtocolError)
+      expect(() => decodeRequestHeader(frame.subarray(0, length), apiByKey), `${length} bytes`).toThrow(ProtocolError)
     }
   })
 
   test('tagged fields of a later header version are skipped, and may not reach beyond the frame', () => {
     const frame = frameOf([headerOnly(Metadata, 12, 'c')])
     const head = frame.subarray(0, -1)
-    expect(decodeRequestHeader(Buffer.concat([head, Buffer.from([2, 0, 1, 9, 7, 2, 8, 8, 0xee])])).bodyStart).toBe(head.length + 8)
+    expect(decodeRequestHeader(Buffer.concat([head, Buffer.from([2, 0, 1, 9, 7, 2, 8, 8, 0xee])]), apiByKey).bodyStart).toBe(
+      head.length + 8,
+    )
     for (const tags of [[1], [1, 0, 5, 1], [0xff, 0xff, 0xff, 0xff, 0x0f, 1, 1], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff]]) {
-      expect(() => decodeRequestHeader(Buffer.concat([head, Buffer.from(tags)]))).toThrow(ProtocolError)
+      expect(() => decodeRequestHeader(Buffer.concat([head, Buffer.from(tags)]), apiByKey)).toThrow(ProtocolError)
     }
   })
 })
