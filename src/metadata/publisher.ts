@@ -54,7 +54,7 @@ export class MetadataPublisher {
     })
   }
 
-  /** After the quorum. */
+  /** Together with the quorum, or after it. */
   close(): void {
     this.#stop(new Error('the node is closing'))
   }

@@ -107,6 +107,26 @@ test.each([
   expect(crashes).toBeGreaterThan(40)
 })
 
+test('two crashes in a row while starting, a kill and then a power cut, at every pair of events', async () => {
+  for (let pair = 0; pair < 24 * 24; pair++) {
+    const world = new SimWorld(pair)
+    const epochs: number[] = []
+    for (const [at, power] of [
+      [Math.floor(pair / 24), false],
+      [pair % 24, true],
+      [Number.POSITIVE_INFINITY, true],
+    ] as const) {
+      const life = live(world, { proposals: 1 })
+      await liveUntilEvent(world, life, at, power)
+      for (const { epoch, isLeader } of life.recorder.leaderships) if (isLeader) epochs.push(epoch)
+      world.crash('n1', { power })
+      world.restart('n1')
+    }
+    expect(world.failures.map(({ error }) => String(error))).toEqual([])
+    expect(epochs).toEqual([...new Set(epochs)].sort((a, b) => a - b))
+  }
+})
+
 test.each(['write', 'flush', 'batch', 'open', 'syncDirectory'] as const)(
   'a failing %s stops the node and loses nothing handed over',
   async operation => {
