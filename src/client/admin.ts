@@ -8,7 +8,7 @@ import { DeleteTopics } from '../protocol/api/20-delete-topics.ts'
 import { DescribeConfigs } from '../protocol/api/32-describe-configs.ts'
 import { CreatePartitions } from '../protocol/api/37-create-partitions.ts'
 import { IncrementalAlterConfigs } from '../protocol/api/44-incremental-alter-configs.ts'
-import { INVALID_REQUEST, isRetriable, KafkaError, NONE } from '../protocol/errors.ts'
+import { INVALID_REQUEST, KafkaError, NONE, NOT_CONTROLLER, THROTTLING_QUOTA_EXCEEDED } from '../protocol/errors.ts'
 import { type Uuid, ZERO_UUID } from '../util/uuid.ts'
 import {
   type ConfigDescription,
@@ -208,13 +208,13 @@ export class Admin {
           const answer = await connection.request(DescribeConfigs, request, { timeoutMs: this.#cluster.options.requestTimeoutMs })
           return answer.results.map(result => {
             const description = configDescription(result)
-            if (result.errorCode === NONE) return description
-            throw refusal(result.errorCode, `configuration of ${description.type} '${description.name}'`, result.errorMessage)
+            const what = `configuration of ${description.type} '${description.name}'`
+            return outcomeOf(result.errorCode, what, result.errorMessage, description)
           })
         }),
       ),
     )
-    const found = new Map(described.flat().map(description => [`${description.type}/${description.name}`, description]))
+    const found = new Map(valuesOf(described.flat()).map(description => [`${description.type}/${description.name}`, description]))
     return resources.map(({ type, name }) => found.get(`${type}/${name}`)!)
   }
 
@@ -226,7 +226,7 @@ export class Admin {
     const deadline = this.#deadline(options)
     const validateOnly = options.validateOnly ?? false
     for (const [nodeId, group] of groupByNode(updates)) {
-      await retrying(this.#cluster, deadline, async () => {
+      const outcomes = await retrying(this.#cluster, deadline, async () => {
         const connection = nodeId === ANY_NODE ? await this.#controller(deadline) : await this.#connectionTo(nodeId, deadline)
         const resources = group.map(({ type, name, operations }) => ({
           resourceType: RESOURCE_NUMBERS[type],
@@ -239,10 +239,11 @@ export class Admin {
         }))
         const request = { resources, validateOnly }
         const answer = await connection.request(IncrementalAlterConfigs, request, { timeoutMs: this.#cluster.options.requestTimeoutMs })
-        for (const { errorCode, errorMessage, resourceName } of answer.responses) {
-          if (errorCode !== NONE) throw refusal(errorCode, `configuration of '${resourceName}'`, errorMessage)
-        }
+        return answer.responses.map(({ errorCode, errorMessage, resourceName }) =>
+          outcomeOf(errorCode, `configuration of '${resourceName}'`, errorMessage, undefined),
+        )
       })
+      valuesOf(outcomes)
     }
   }
 
@@ -308,9 +309,9 @@ export class Admin {
             return false
           }
           const error = refusal(code, `${operation} '${name}'`, result?.errorMessage ?? null)
-          if (isRetriable(code)) again ??= error
+          if (isTransient(code)) again ??= error
           else refused.push(error)
-          return isRetriable(code)
+          return isTransient(code)
         })
         if (again !== undefined) throw again
       })
@@ -343,6 +344,26 @@ export class Admin {
 }
 
 const ANY_NODE = -1
+
+/** The same change may pass a moment later. An unknown topic is none of these: the caller named it. */
+function isTransient(code: number): boolean {
+  return code === NOT_CONTROLLER || code === THROTTLING_QUOTA_EXCEEDED
+}
+
+/** @throws refusals that may pass, for the operation to be tried again; the others are the outcome */
+function outcomeOf<T>(errorCode: number, what: string, message: string | null, value: T): T | KafkaError {
+  if (errorCode === NONE) return value
+  const error = refusal(errorCode, what, message)
+  if (isTransient(errorCode)) throw error
+  return error
+}
+
+function valuesOf<T>(outcomes: readonly (T | KafkaError)[]): T[] {
+  return outcomes.map(outcome => {
+    if (outcome instanceof KafkaError) throw outcome
+    return outcome
+  })
+}
 
 /** A broker answers for its own configuration alone; the cluster's defaults ('') and topics are known to all. */
 function groupByNode<T extends { readonly type: ConfigResource['type']; readonly name: string }>(

@@ -50,6 +50,8 @@ export interface ConsumerOptions extends FetcherOptions {
 
 /** From version 13 on topics go by id. */
 const LAST_VERSION_WITH_NAMES = 12
+/** Metadata of topics that nobody asks for is forgotten after five minutes. */
+const WANT_EVERY_MS = 60_000
 
 export class Consumer {
   readonly #cluster: Cluster
@@ -61,6 +63,7 @@ export class Consumer {
   /** Wakes the poll, and whoever waits for a position. */
   readonly #wakers = new Set<() => void>()
   #polling = false
+  #wantedAtMs = 0
   #closed = false
 
   /** @internal made by `Kafka.consumer` */
@@ -122,6 +125,7 @@ export class Consumer {
     this.#polling = true
     try {
       const deadline = new Deadline(this.#cluster.env.clock, options.maxWaitMs)
+      if (this.#cluster.env.clock.now() - this.#wantedAtMs > WANT_EVERY_MS) this.#wantTopics()
       this.#step({ type: 'tick' })
       for (;;) {
         const records = takePolled(this.#fetcher, options.maxRecords ?? 500)
@@ -192,6 +196,11 @@ export class Consumer {
     return target
   }
 
+  #wantTopics(): void {
+    this.#wantedAtMs = this.#cluster.env.clock.now()
+    for (const topic of new Set([...this.#fetcher.partitions.values()].map(target => target.topic))) this.#cluster.want(topic)
+  }
+
   async #lookUp(queries: readonly (TopicPartition & { readonly spec: OffsetSpec })[]): Promise<FoundOffset[]> {
     this.#checkOpen()
     const deadline = new Deadline(this.#cluster.env.clock, this.#options.operationTimeoutMs)
@@ -251,7 +260,6 @@ export class Consumer {
   async #fetch(nodeId: number, requestId: number, partitions: readonly PartitionFetch[]): Promise<void> {
     const { fetchMaxWaitMs, fetchMinBytes, fetchMaxBytes, isolationLevel, requestTimeoutMs } = this.#options
     try {
-      for (const { topic } of partitions) this.#cluster.want(topic)
       const connection = await this.#cluster.connection(nodeId, 'fetch')
       const topics = this.#fetchTopics(partitions)
       const version = topics.some(({ topicId }) => topicId === ZERO_UUID) ? { version: LAST_VERSION_WITH_NAMES } : {}

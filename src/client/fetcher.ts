@@ -12,7 +12,7 @@ import { assert } from '../util/assert.ts'
 import { type AbortedTransaction, type ConsumedRecord, type FetchedBytes, isExhausted, openFetched, takeRecords } from './fetched.ts'
 import { leaderOf, type MetadataState, type PartitionMetadata } from './metadata.ts'
 import type { OffsetSpec } from './offsets.ts'
-import { asksForMetadata, type Backoff, backoffMs } from './retry.ts'
+import { asksForMetadata, type Backoff, backoffMs, UNKNOWN_GRACE_MS } from './retry.ts'
 
 export type AutoOffsetReset = 'earliest' | 'latest' | 'none'
 
@@ -253,8 +253,6 @@ export function hasPolled(state: FetcherState): boolean {
 
 /** One is given out, one more may be held: none is fetched beyond it. */
 const HELD_ROUNDS = 1
-/** A topic that no broker knows of may have been made a moment ago. */
-const UNKNOWN_GRACE_MS = 3000
 
 function ask(state: FetcherState, now: number, effects: FetcherEffect[]): void {
   state.wakeAtMs = Number.POSITIVE_INFINITY

@@ -7,7 +7,7 @@ import { isRetriable, KafkaError, NONE, UNKNOWN_TOPIC_OR_PARTITION, UNSUPPORTED_
 import type { Cluster } from './cluster.ts'
 import { leaderOf, type PartitionMetadata } from './metadata.ts'
 import { asFailure, type Deadline, mayWorkLater, refusal } from './operation.ts'
-import { asksForMetadata, backoffMs } from './retry.ts'
+import { asksForMetadata, backoffMs, UNKNOWN_GRACE_MS } from './retry.ts'
 
 export type IsolationLevel = 'read_uncommitted' | 'read_committed'
 
@@ -36,9 +36,6 @@ interface Open {
   readonly query: OffsetQuery
   failure: Error | undefined
 }
-
-/** A topic or partition that no broker knows of may have been made a moment ago. */
-const UNKNOWN_GRACE_MS = 3000
 
 /** One result or error per query, in their order. Rejects when the client is closed. */
 export async function lookUpOffsets(

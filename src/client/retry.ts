@@ -14,6 +14,9 @@ export function backoffMs(backoff: Backoff, attempts: number, fraction: number):
   return base * (0.8 + 0.4 * fraction)
 }
 
+/** A topic or partition that no broker knows of may have been made a moment ago. */
+export const UNKNOWN_GRACE_MS = 1500
+
 const STALE_METADATA: ReadonlySet<number> = new Set([
   errors.UNKNOWN_TOPIC_OR_PARTITION,
   errors.LEADER_NOT_AVAILABLE,
