@@ -25,15 +25,23 @@ export class Lifetime {
     return this.#closing !== undefined
   }
 
+  /** What is opened while the end has begun is closed at once. */
   owns(part: string, close: () => Promise<unknown> | undefined): void {
-    this.#closers.push({ part, close })
+    if (this.#closing === undefined) this.#closers.push({ part, close })
+    else this.#closing = this.#closing.then(() => this.#closeOne({ part, close }))
   }
 
   /** Something is broken that the node cannot go on with. It stops at once; what comes after the first cause is not told again. */
   readonly fail = (error: Error): void => {
     if (this.#failure !== undefined) return
-    this.#failure = error
     this.#logger.log('error', 'stopped on failure', { cause: error.stack ?? error.message })
+    this.giveUp(error)
+  }
+
+  /** The same where the cause is told by who hears of it: the node never opened. */
+  giveUp(error: Error): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
     this.close().then(() => this.#announce(error))
   }
 
@@ -44,13 +52,15 @@ export class Lifetime {
   }
 
   async #closeAll(): Promise<void> {
-    for (const { part, close } of this.#closers.reverse()) {
-      try {
-        await close()
-      } catch (error) {
-        if (this.#failure !== undefined) this.#logger.log('debug', 'failed to close', { part, cause: String(error) })
-        else this.fail(error instanceof Error ? error : new Error(`${part}: ${error}`))
-      }
+    for (const part of this.#closers.reverse()) await this.#closeOne(part)
+  }
+
+  async #closeOne({ part, close }: { part: string; close: () => Promise<unknown> | undefined }): Promise<void> {
+    try {
+      await close()
+    } catch (error) {
+      if (this.#failure !== undefined) this.#logger.log('debug', 'failed to close', { part, cause: String(error) })
+      else this.fail(error instanceof Error ? error : new Error(`${part}: ${error}`))
     }
   }
 }

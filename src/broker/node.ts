@@ -55,7 +55,7 @@ export class Node {
       const node = await openNode(env, options, lifetime)
       if (lifetime.failure === undefined) return node
     } catch (error) {
-      lifetime.fail(error as Error)
+      lifetime.giveUp(error as Error)
     }
     throw await lifetime.failed
   }
@@ -116,10 +116,11 @@ async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: 
     },
     fail,
   })
-  const verdicts = await replicas.openAll(publisher.image)
   lifetime.owns('replicas', () => replicas.close())
-
   const broker = new NodeBroker(env, { config, identity, publisher, controller, replicas, lifetime, epoch: () => brokerEpoch })
+  publisher.subscribe({ applied: changes => broker.applied(changes) })
+  const verdicts = await replicas.openAll(publisher.image)
+
   const gate = new Gate(new Dispatcher(broker, { fail }))
   const idleTimeoutMs = config['connections.max.idle.ms']
   const server = await Server.open(env, {
@@ -135,7 +136,6 @@ async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: 
     return server.close({ graceMs: lifetime.failure === undefined ? CLOSE_GRACE_MS : 0 })
   })
 
-  publisher.subscribe({ applied: changes => broker.applied(changes) })
   const registration = { identity, incarnationId, listeners: advertised(listeners, server), verdicts, rack: config['broker.rack'] }
   brokerEpoch = await register(controller, registration)
   await replicas.allSettled()

@@ -23,6 +23,8 @@ interface Slot {
   /** What the metadata log says now; undefined: the partition is to be deleted. */
   wanted: PartitionImage | undefined
   replica: LocalReplica | undefined
+  /** What opening its log found. */
+  verdict: ReplicaVerdict | undefined
   busy: boolean
   /** The last work on this slot; settled when the slot is as wanted. */
   settling: Promise<void> | undefined
@@ -43,6 +45,7 @@ export class Replicas {
   readonly #env: Env
   readonly #options: ReplicasOptions
   readonly #slots = new Map<Uuid, Slot[]>()
+  readonly #opening = new Turnstile(OPENED_AT_ONCE)
   #registered = false
   #closed = false
 
@@ -51,24 +54,17 @@ export class Replicas {
     this.#options = options
   }
 
-  /** Opens the log of every partition the image gives us and says what was found. Nothing leads yet. */
+  /**
+   * Opens the log of every partition the image gives us and says what was found; to be called once, when `apply` is told of every later change.
+   * Nothing leads yet.
+   */
   async openAll(image: MetadataImage): Promise<ReplicaVerdict[]> {
     await this.#options.store.setAsideUnknown((topicId, partition) => this.#isOurs(image.topicsById.get(topicId)?.partitions[partition]))
-    const found: { slot: Slot; topic: TopicImage }[] = []
     for (const topic of image.topics.values()) {
-      for (const state of topic.partitions) if (this.#isOurs(state)) found.push({ slot: this.#slotFor(topic, state), topic })
+      for (const state of topic.partitions) if (this.#isOurs(state)) this.#want(this.#slotFor(topic, state), state)
     }
-    const verdicts: ReplicaVerdict[] = []
-    let next = 0
-    const openSome = async (): Promise<void> => {
-      while (next < found.length) {
-        const { slot } = found[next++]!
-        const { verdict, loose } = await this.#open(slot)
-        verdicts.push({ topicId: slot.topicId, partition: slot.partition, verdict, loose })
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(OPENED_AT_ONCE, found.length) }, openSome))
-    return verdicts
+    await this.allSettled()
+    return [...this.#slots.values()].flatMap(slots => slots.map(slot => slot.verdict).filter(verdict => verdict !== undefined))
   }
 
   /** To be called for every committed change, in order, after the image has it. */
@@ -157,6 +153,7 @@ export class Replicas {
       partition: state.partition,
       wanted: state,
       replica: undefined,
+      verdict: undefined,
       busy: false,
       settling: undefined,
     })
@@ -195,17 +192,22 @@ export class Replicas {
     return slot.wanted === wanted
   }
 
-  async #open(slot: Slot): Promise<{ verdict: Verdict; loose: boolean }> {
+  async #open(slot: Slot): Promise<void> {
     const { topic, topicId, partition } = slot
-    const opened = await this.#options.store.openPartition({
-      topic,
-      topicId,
-      partition,
-      config: this.#options.settingsOf(topic).log,
-      onProgress: () => slot.replica?.logProgressed(),
-    })
-    slot.replica = new LocalReplica({ topic, topicId, partition, log: opened.log })
-    return opened
+    await this.#opening.enter()
+    try {
+      const { log, verdict, loose } = await this.#options.store.openPartition({
+        topic,
+        topicId,
+        partition,
+        config: this.#options.settingsOf(topic).log,
+        onProgress: () => slot.replica?.logProgressed(),
+      })
+      slot.verdict = { topicId, partition, verdict, loose }
+      slot.replica = new LocalReplica({ topic, topicId, partition, log })
+    } finally {
+      this.#opening.leave()
+    }
   }
 
   #lead(slot: Slot, replica: LocalReplica, state: PartitionImage): void {
@@ -238,5 +240,26 @@ export class Replicas {
         slot.replica.isrCommitted(slot.wanted, settings.minInsyncReplicas)
       }
     }
+  }
+}
+
+/** Lets so many in at once; the others wait in line. */
+class Turnstile {
+  #free: number
+  readonly #line: (() => void)[] = []
+
+  constructor(places: number) {
+    this.#free = places
+  }
+
+  async enter(): Promise<void> {
+    if (this.#free > 0) this.#free--
+    else await new Promise<void>(resolve => this.#line.push(resolve))
+  }
+
+  leave(): void {
+    const next = this.#line.shift()
+    if (next === undefined) this.#free++
+    else next()
   }
 }

@@ -39,16 +39,8 @@ export class RetentionTask {
   async #run(): Promise<void> {
     for (const replica of [...this.#replicas()]) {
       if (this.#closed) return
-      const { leader, log, topic, partition } = replica
-      if (leader === undefined) continue
-      const deleted = await log.deleteExpiredSegments(leader.highWatermark, this.#env.clock.wallTime())
-      if (deleted > 0)
-        this.#env.logger.log('info', 'deleted expired segments', {
-          topic,
-          partition,
-          segmentCount: deleted,
-          logStartOffset: log.logStartOffset,
-        })
+      if (replica.leader === undefined) continue
+      await replica.log.deleteExpiredSegments(replica.leader.highWatermark, this.#env.clock.wallTime())
     }
   }
 }

@@ -4,6 +4,7 @@ import { Node } from '../../src/broker/node.ts'
 import { parseConfig } from '../../src/config.ts'
 import { SimWorld } from '../../src/env/sim/world.ts'
 import { Metadata } from '../../src/protocol/api/03-metadata.ts'
+import * as errors from '../../src/protocol/errors.ts'
 import { batchOf, createTopic, fetchFrom, produce, RawClient, withNode } from './test-node.ts'
 
 const config = parseConfig({ listeners: 'PLAINTEXT://broker:9092' })
@@ -90,6 +91,32 @@ describe('a node that meets a broken disk', () => {
       world.host('broker').storage.failNext({ operation: 'batch', code: 'EIO' })
       await expect(Node.open(world.env('broker'), { config, directory: '/data' })).rejects.toThrow(/EIO/)
     })
+  })
+})
+
+test('a node whose disk is full refuses to append, and goes on reading', async () => {
+  await withNode(async ({ connect, world }) => {
+    const client = await connect()
+    await createTopic(client, 't')
+    expect(await produce(client, 't', batchOf('before'))).toMatchObject({ errorCode: 0, baseOffset: 0 })
+    world.host('broker').storage.failNext({ operation: 'write', path: 'logs', code: 'ENOSPC' })
+    expect((await produce(client, 't', batchOf('lost'))).errorCode).toBe(errors.KAFKA_STORAGE_ERROR)
+    expect((await produce(client, 't', batchOf('refused'), { acks: 1 })).errorCode).toBe(errors.KAFKA_STORAGE_ERROR)
+    expect(await fetchFrom(client, 't', 0)).toMatchObject({ errorCode: 0, highWatermark: 1 })
+  })
+})
+
+test('a fetch of bytes that cannot be read is answered, and the others are served', async () => {
+  await withNode(async ({ connect, restart, world }) => {
+    const first = await connect()
+    await createTopic(first, 't', { partitions: 2 })
+    for (const partition of [0, 1]) await produce(first, 't', batchOf('a'), { partition })
+    await restart('cleanly')
+    const client = await connect()
+    world.host('broker').storage.failNext({ operation: 'read', path: 't-0', code: 'EIO', count: 100 })
+    expect((await fetchFrom(client, 't', 0)).errorCode).toBe(errors.KAFKA_STORAGE_ERROR)
+    expect((await fetchFrom(client, 't', 0, { version: 5 })).errorCode).toBe(errors.NOT_LEADER_OR_FOLLOWER)
+    expect((await fetchFrom(client, 't', 0, { partition: 1 })).records!.length).toBeGreaterThan(0)
   })
 })
 

@@ -6,9 +6,13 @@
 // `records` is empty, never null; abortedTransactions is null for read_uncommitted and [] for read_committed.
 // We differ from Kafka: an error of an unknown topic among good ones ends the wait, too. Followers have a listener of their own: a replica id on a
 // client listener closes the connection.
+
+import type { LogSlice } from '../../log/walk.ts'
 import { Fetch } from '../../protocol/api/01-fetch.ts'
 import {
   FENCED_LEADER_EPOCH,
+  KAFKA_STORAGE_ERROR,
+  KafkaError,
   NONE,
   NOT_LEADER_OR_FOLLOWER,
   OFFSET_OUT_OF_RANGE,
@@ -117,31 +121,61 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number): Pr
   for (const target of session.targets) {
     const { wish } = target
     const replica = leaderFor(broker, session, target)
-    const visibleBytesAtRead = typeof replica === 'number' ? 0 : replica.visibleBytes
-    const found = typeof replica === 'number' ? failure(replica) : check(replica, wish)
-    if (typeof replica === 'number') addCurrentLeader(broker, session, target, found)
-    else if (found.errorCode === FENCED_LEADER_EPOCH)
-      found.currentLeader = { leaderId: broker.nodeId, leaderEpoch: replica.leader!.leaderEpoch }
-    const limit = Math.min(wish.partitionMaxBytes, maxBytes - totalBytes)
-    if (typeof replica !== 'number' && found.errorCode === NONE && !found.diverges && wish.fetchOffset < found.highWatermark) {
-      if (limit > 0 || totalBytes === 0) {
-        const slice = replica.log.read({
-          offset: wish.fetchOffset,
-          maxBytes: Math.max(0, limit),
-          endOffset: found.highWatermark,
-          minOneBatch: totalBytes === 0,
-        })
-        const { chunks, sizeBytes } = slice instanceof Promise ? await slice : slice
-        found.chunks = chunks
-        found.recordsBytes = sizeBytes
-        totalBytes += sizeBytes
-      }
+    if (typeof replica === 'number') {
+      reads.push(refusal(broker, session, target, replica))
+      urgent = true
+      continue
     }
+    const visibleBytesAtRead = replica.visibleBytes
+    let found = check(replica, wish)
+    const bounds = { maxBytes: Math.max(0, Math.min(wish.partitionMaxBytes, maxBytes - totalBytes)), minOneBatch: totalBytes === 0 }
+    if (hasMore(found, wish) && (bounds.maxBytes > 0 || bounds.minOneBatch)) {
+      const reading = readLog(replica, wish, found, bounds)
+      const errorCode = reading instanceof Promise ? await reading : reading
+      // A log is closed under a reader when its topic is deleted: that is what the client hears then.
+      if (errorCode !== NONE) found = refusal(broker, session, target, leaderError(broker, session, target) ?? errorCode)
+    }
+    totalBytes += found.recordsBytes
     reads.push(found)
-    if (typeof replica === 'number' || found.errorCode !== NONE || found.diverges) urgent = true
+    if (found.errorCode !== NONE || found.diverges) urgent = true
     else watches.push({ source: replica, visibleBytesAtRead, readBytes: found.recordsBytes, maxBytes: wish.partitionMaxBytes })
   }
   return { reads, watches, totalBytes, urgent }
+}
+
+function hasMore(found: PartitionRead, wish: FetchWish): boolean {
+  return found.errorCode === NONE && !found.diverges && wish.fetchOffset < found.highWatermark
+}
+
+/** Reads into `found`. @returns the error code; at once when the bytes are in memory */
+function readLog(
+  { log }: LocalReplica,
+  { fetchOffset }: FetchWish,
+  found: PartitionRead,
+  bounds: { maxBytes: number; minOneBatch: boolean },
+): number | Promise<number> {
+  const take = ({ chunks, sizeBytes }: LogSlice): number => {
+    found.chunks = chunks
+    found.recordsBytes = sizeBytes
+    return NONE
+  }
+  try {
+    const slice = log.read({ offset: fetchOffset, endOffset: found.highWatermark, ...bounds })
+    return slice instanceof Promise ? slice.then(take, codeOf) : take(slice)
+  } catch (error) {
+    return codeOf(error)
+  }
+}
+
+function codeOf(error: unknown): number {
+  if (error instanceof KafkaError) return error.code
+  throw error
+}
+
+/** Why this broker may not be read from any more; undefined: it may. */
+function leaderError(broker: Broker, session: FetchContext, target: FetchTarget): number | undefined {
+  const replica = leaderFor(broker, session, target)
+  return typeof replica === 'number' ? replica : undefined
 }
 
 function leaderFor(broker: Broker, session: FetchContext, { topic, topicId, wish }: FetchTarget): LocalReplica | number {
@@ -155,7 +189,8 @@ function check(replica: LocalReplica, wish: FetchWish): PartitionRead {
   const { leaderEpoch, highWatermark } = replica.leader!
   const { log } = replica
   if (wish.currentLeaderEpoch >= 0 && wish.currentLeaderEpoch !== leaderEpoch) {
-    return failure(wish.currentLeaderEpoch < leaderEpoch ? FENCED_LEADER_EPOCH : UNKNOWN_LEADER_EPOCH)
+    if (wish.currentLeaderEpoch > leaderEpoch) return failure(UNKNOWN_LEADER_EPOCH)
+    return { ...failure(FENCED_LEADER_EPOCH), currentLeader: { leaderId: replica.leader!.brokerId, leaderEpoch } }
   }
   if (wish.lastFetchedEpoch >= 0) {
     const { epoch, endOffset } = log.epochs.endOffsetFor(wish.lastFetchedEpoch)
@@ -186,16 +221,19 @@ function failure(errorCode: number): PartitionRead {
   return { ...nothing(-1, -1), errorCode }
 }
 
-function addCurrentLeader(broker: Broker, session: FetchContext, { topic, topicId, wish }: FetchTarget, found: PartitionRead): void {
-  if (found.errorCode !== NOT_LEADER_OR_FOLLOWER) return
+/** An error, with the leader the client should turn to where it helps. */
+function refusal(broker: Broker, session: FetchContext, { topic, topicId, wish }: FetchTarget, errorCode: number): PartitionRead {
+  const found = failure(errorCode)
+  if (errorCode !== NOT_LEADER_OR_FOLLOWER) return found
   const image = session.usesTopicIds ? broker.image.topicsById.get(topicId) : broker.image.topics.get(topic)
   const state = image?.partitions[wish.partition]
   if (state !== undefined) found.currentLeader = { leaderId: state.leader, leaderEpoch: state.leaderEpoch }
+  return found
 }
 
 // ------------------------------------------------------------------------------------------------------------------------------- answer
 
-function compose(broker: Broker, request: Request, session: FetchContext, pass: Pass, { connection }: RequestContext): Response {
+function compose(broker: Broker, request: Request, session: FetchContext, pass: Pass, { version, connection }: RequestContext): Response {
   const { sessionId, errorCode, sent } = broker.fetchSessions.finish(session, pass.reads, broker.env.clock.now())
   const responses: { topic: string; topicId: string; partitions: PartitionAnswer[] }[] = []
   const leadersElsewhere = new Set<number>()
@@ -205,16 +243,17 @@ function compose(broker: Broker, request: Request, session: FetchContext, pass: 
     let last = responses.at(-1)
     if (last === undefined || last.topic !== topic || last.topicId !== topicId)
       responses.push((last = { topic, topicId: topicId || ZERO_UUID, partitions: [] }))
-    last.partitions.push(partitionAnswer(wish.partition, found, request.isolationLevel))
+    last.partitions.push(partitionAnswer(wish.partition, found, request.isolationLevel, version))
     if (found.currentLeader !== undefined && found.currentLeader.leaderId >= 0) leadersElsewhere.add(found.currentLeader.leaderId)
   }
   return { errorCode, sessionId, responses, nodeEndpoints: broker.endpointsOf(leadersElsewhere, connection.listenerName) }
 }
 
-function partitionAnswer(partitionIndex: number, found: PartitionRead, isolationLevel: number): PartitionAnswer {
+function partitionAnswer(partitionIndex: number, found: PartitionRead, isolationLevel: number, version: number): PartitionAnswer {
   return {
     partitionIndex,
-    errorCode: found.errorCode,
+    // Clients of v5 and before do not know the newer code.
+    errorCode: found.errorCode === KAFKA_STORAGE_ERROR && version <= 5 ? NOT_LEADER_OR_FOLLOWER : found.errorCode,
     highWatermark: found.highWatermark,
     // Without transactions everything below the high watermark is stable.
     lastStableOffset: found.highWatermark,

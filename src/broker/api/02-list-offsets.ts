@@ -2,10 +2,13 @@
 // Timestamps below zero are questions: -1 latest (the high watermark), -2 earliest, -3 (v7) the record with the largest timestamp, -4 (v8) earliest
 // on local disk, -5 (v9) latest tiered, -6 (v11) earliest not tiered yet. -1, -2, -4 … answer timestamp -1. Nothing found: offset -1, no error.
 // Just after an election, while the high watermark may lie below what an earlier leader acknowledged: OFFSET_NOT_AVAILABLE (v<5: LEADER_NOT_AVAILABLE).
+
+import type { PartitionLog } from '../../log/partition-log.ts'
 import { ListOffsets } from '../../protocol/api/02-list-offsets.ts'
 import {
   FENCED_LEADER_EPOCH,
   INVALID_REQUEST,
+  KafkaError,
   LEADER_NOT_AVAILABLE,
   NONE,
   OFFSET_NOT_AVAILABLE,
@@ -97,11 +100,21 @@ async function answerTo(replica: LocalReplica, timestamp: number, version: numbe
     case EARLIEST_PENDING_UPLOAD:
       return NOT_FOUND
     default: {
-      const found =
-        timestamp === MAX_TIMESTAMP ? await log.offsetOfMaxTimestamp(highWatermark) : await log.offsetForTimestamp(timestamp, highWatermark)
+      const found = await search(log, timestamp, highWatermark)
+      if (typeof found === 'number') return found
       if (found !== undefined) return found
       return replica.leader !== undefined && !knowsLatest(replica.leader) ? unavailable : NOT_FOUND
     }
+  }
+}
+
+/** @returns the error code when the log cannot be read */
+async function search(log: PartitionLog, timestamp: number, endOffset: number): Promise<Found | undefined | number> {
+  try {
+    return await (timestamp === MAX_TIMESTAMP ? log.offsetOfMaxTimestamp(endOffset) : log.offsetForTimestamp(timestamp, endOffset))
+  } catch (error) {
+    if (error instanceof KafkaError) return error.code
+    throw error
   }
 }
 
