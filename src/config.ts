@@ -97,7 +97,7 @@ export function topicConfig(config: Config, layers: ConfigLayers): TopicConfig {
     compressionLz4Level: value('compression.lz4.level'),
     compressionZstdLevel: value('compression.zstd.level'),
     cleanupPolicy: value('cleanup.policy') as TopicConfig['cleanupPolicy'],
-    producerIdExpirationMs: brokerValue('producer.id.expiration.ms', brokerLayers(config, layers)),
+    producerIdExpirationMs: brokerValue(config, layers, 'producer.id.expiration.ms'),
     minInsyncReplicas: value('min.insync.replicas'),
     uncleanLeaderElectionEnable: value('unclean.leader.election.enable'),
   }
@@ -149,7 +149,12 @@ function scaled(value: ConfigValue, scale: number): ConfigValue {
   return typeof value === 'number' && value > 0 ? Math.min(value * scale, Number.MAX_SAFE_INTEGER) : value
 }
 
-function brokerValue<K extends ConfigKey>(key: K, layers: readonly Layer[]): ValueAt<K> {
+/** One value of a broker with its dynamic configs; `brokerConfig` has all. */
+export function brokerValue<K extends ConfigKey>(config: Config, layers: Omit<ConfigLayers, 'topic'>, key: K): ValueAt<K> {
+  return strongest(key, brokerLayers(config, layers))
+}
+
+function strongest<K extends ConfigKey>(key: K, layers: readonly Layer[]): ValueAt<K> {
   const definition = definitionOf(key)
   for (const layer of layers) {
     const text = layer.get(key)
@@ -160,7 +165,7 @@ function brokerValue<K extends ConfigKey>(key: K, layers: readonly Layer[]): Val
 
 function readBrokerKeys(layers: readonly Layer[], properties: Layer): Config {
   const values: Record<string, unknown> = { properties }
-  for (const key of CONFIG_KEYS) values[key] = brokerValue(key, layers)
+  for (const key of CONFIG_KEYS) values[key] = strongest(key, layers)
   values['broker.id'] = values['node.id']
   return Object.freeze(values) as Config
 }

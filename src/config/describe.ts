@@ -2,7 +2,7 @@
 // Facts: semantics of kafka.server.ConfigHelper. Where we differ from Kafka: a topic key's synonyms in other units (log.retention.hours) are
 // always listed, so that the source of an inherited value is the true one.
 import type { Config, ConfigLayers } from '../config.ts'
-import { type AnyKey, CONFIG_KEYS, definitionOf, TOPIC_KEYS } from './keys.ts'
+import { type AnyKey, CONFIG_KEYS, definitionOf, TOPIC_KEYS, type TopicKey } from './keys.ts'
 import { type ConfigValue, formatValue, type KeyDefinition, LONG_MAX, parseValue, typeNumber } from './values.ts'
 
 export const SOURCE_TOPIC = 1
@@ -26,23 +26,37 @@ export interface DescribedConfig {
 
 /** @param keys  only these; null: all */
 export function describeTopicConfigs(config: Config, layers: ConfigLayers, keys: readonly string[] | null): DescribedConfig[] {
+  const { topic } = layers
+  const inherited = inheritedConfigs(config, layers)
   return wanted(TOPIC_KEYS, keys).map(name => {
-    const definition = definitionOf(name)
-    const own = layers.topic?.get(name)
-    const synonyms = synonymsOf(
-      definition.synonyms.map(({ key }) => key),
-      config,
-      layers,
-    )
-    const inherited = inheritedValue(definition, synonyms[0])
-    if (own !== undefined) synonyms.unshift({ name, value: canonical(name, definition, own), source: SOURCE_TOPIC })
-    return {
-      ...facts(name, definition, definition.fixed),
-      value: own !== undefined ? canonical(name, definition, own) : inherited,
-      configSource: synonyms[0]?.source ?? SOURCE_DEFAULT,
-      synonyms,
-    }
+    const described = inherited.get(name)!
+    const own = topic?.get(name)
+    if (own === undefined) return described
+    const value = canonical(name, definitionOf(name), own)
+    return { ...described, value, configSource: SOURCE_TOPIC, synonyms: [{ name, value, source: SOURCE_TOPIC }, ...described.synonyms] }
   })
+}
+
+type Inherited = ReadonlyMap<TopicKey, DescribedConfig>
+
+/** Of the last layers a config was described with: they change rarely, and every created topic is answered with all its configs. */
+const described = new WeakMap<Config, Pick<ConfigLayers, 'broker' | 'cluster'> & { readonly entries: Inherited }>()
+
+/** What a topic that sets nothing has. */
+function inheritedConfigs(config: Config, { broker, cluster }: ConfigLayers): Inherited {
+  const known = described.get(config)
+  if (known !== undefined && known.broker === broker && known.cluster === cluster) return known.entries
+  const entries = new Map(TOPIC_KEYS.map(name => [name, inheritedConfig(name, config, { broker, cluster })]))
+  described.set(config, { broker, cluster, entries })
+  return entries
+}
+
+function inheritedConfig(name: TopicKey, config: Config, layers: ConfigLayers): DescribedConfig {
+  const definition = definitionOf(name)
+  const keys = definition.synonyms.map(({ key }) => key)
+  const synonyms = synonymsOf(keys, config, layers)
+  const value = inheritedValue(definition, synonyms[0])
+  return { ...facts(name, definition, definition.fixed), value, configSource: synonyms[0]?.source ?? SOURCE_DEFAULT, synonyms }
 }
 
 export function describeBrokerConfigs(

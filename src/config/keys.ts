@@ -93,7 +93,6 @@ export const KEYS = {
   'message.max.bytes': int('broker', 1_048_588, 'The largest record batch in bytes, as it is stored.', { min: 0, ...everywhere }),
   'compression.type': word('both', CODECS, 'producer', 'The codec of stored batches; "producer" keeps what the producer chose.', { ...everywhere, ...from('compression.type') }),
   'compression.gzip.level': int('both', -1, 'Level of gzip when the broker compresses; -1 is its default.', { min: 1, max: 9, except: -1, ...everywhere, ...from('compression.gzip.level') }),
-  'compression.lz4.level': int('both', 9, 'Level of lz4 when the broker compresses.', { min: 1, max: 17, ...everywhere, ...from('compression.lz4.level') }),
   'compression.zstd.level': int('both', 3, 'Level of zstd when the broker compresses.', { min: -131_072, max: 22, ...everywhere, ...from('compression.zstd.level') }),
   'message.timestamp.type': word('topic', TIMESTAMP_TYPES, 'CreateTime', 'Whose time a record carries: the producer\'s (CreateTime) or the broker\'s (LogAppendTime).', from('log.message.timestamp.type')),
   'log.message.timestamp.type': word('broker', TIMESTAMP_TYPES, 'CreateTime', 'message.timestamp.type of topics that do not set it.', everywhere),
@@ -137,6 +136,7 @@ export const KEYS = {
 
   // ---------------------------------------------------------------------------------------- listed for clients and tools, one value possible
   'segment.index.bytes': int('topic', 10 * MIB, 'The index has no size limit of its own.', fixed),
+  'compression.lz4.level': int('both', 9, 'The broker compresses with lz4 at its fast level.', { ...fixed, ...from('compression.lz4.level') }),
   'preallocate': bool('topic', false, 'Segment files are never allocated ahead.', fixed),
   'delete.retention.ms': long('topic', DAY, 'Of compacted topics, which are not there yet.', fixed),
   'min.cleanable.dirty.ratio': double('topic', 0.5, 'Of compacted topics, which are not there yet.', fixed),

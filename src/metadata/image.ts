@@ -178,18 +178,25 @@ export function copyImage(image: MetadataImage): MetadataImage {
 
 /** Rules that hold for every partition of every image, however it came about. */
 export function assertPartition(name: string, p: PartitionImage): void {
-  const at = `${name}-${p.partition}`
-  assert(new Set(p.replicas).size === p.replicas.length && p.replicas.length > 0, `${at}: replicas [${p.replicas}]`)
-  assert(
-    p.isr.every(id => p.replicas.includes(id)) && new Set(p.isr).size === p.isr.length,
-    `${at}: isr [${p.isr}] of replicas [${p.replicas}]`,
-  )
-  assert(
-    p.elr.every(id => p.replicas.includes(id) && !p.isr.includes(id)),
-    `${at}: elr [${p.elr}] with isr [${p.isr}] of replicas [${p.replicas}]`,
-  )
-  assert(p.lastKnownElr.length <= 1, `${at}: last known [${p.lastKnownElr}]`)
-  assert(p.leader === -1 || p.isr.includes(p.leader), `${at}: leader ${p.leader} outside isr [${p.isr}]`)
+  const { replicas, isr, elr, leader } = p
+  const broken =
+    replicas.length === 0 || hasTwice(replicas) || hasTwice(isr)
+      ? 'replicas'
+      : !isr.every(id => replicas.includes(id))
+        ? 'isr'
+        : !elr.every(id => replicas.includes(id) && !isr.includes(id))
+          ? 'elr'
+          : p.lastKnownElr.length > 1
+            ? 'lastKnownElr'
+            : leader !== -1 && !isr.includes(leader)
+              ? 'leader'
+              : undefined
+  // The text is made only when it is needed: this runs for every partition of every change.
+  if (broken !== undefined) assert(false, `${broken} of ${name}: ${JSON.stringify(p)}`)
+}
+
+function hasTwice(ids: readonly number[]): boolean {
+  return ids.length > 1 && new Set(ids).size < ids.length
 }
 
 /** The configs as they will be after these changes. */
@@ -219,16 +226,9 @@ function setBroker(image: MetadataImage, brokerId: number, broker: BrokerImage |
 function setPartition(topic: TopicImage, state: PartitionState, previous: PartitionImage | undefined): ImageChange[] {
   assertPartition(topic.name, state)
   if (previous !== undefined) {
-    const at = `${topic.name}-${state.partition}`
-    assert(
-      state.partitionEpoch === previous.partitionEpoch + 1,
-      `${at}: partition epoch ${state.partitionEpoch} after ${previous.partitionEpoch}`,
-    )
     const led = state.leader !== -1 && state.leader !== previous.leader
-    assert(
-      state.leaderEpoch >= previous.leaderEpoch + (led ? 1 : 0),
-      `${at}: leader epoch ${state.leaderEpoch} of ${state.leader} after ${previous.leaderEpoch} of ${previous.leader}`,
-    )
+    const rises = state.partitionEpoch === previous.partitionEpoch + 1 && state.leaderEpoch >= previous.leaderEpoch + (led ? 1 : 0)
+    if (!rises) assert(false, `epochs of ${topic.name}: ${JSON.stringify(state)} after ${JSON.stringify(previous)}`)
   }
   const partitions = topic.partitions as PartitionImage[]
   partitions[state.partition] = state

@@ -1,6 +1,6 @@
 // Topics come and go: CreateTopics (19) and DeleteTopics (20). The responses are the bodies of these APIs.
 // Facts: org.apache.kafka.controller.ReplicationControlManager, org.apache.kafka.common.internals.Topic; KIP-4, KIP-464, KIP-525, KIP-516.
-import { brokerConfig, describeTopicConfigs } from '../config.ts'
+import { brokerValue, describeTopicConfigs } from '../config.ts'
 import type { CreateTopics } from '../protocol/api/19-create-topics.ts'
 import type { DeleteTopics } from '../protocol/api/20-delete-topics.ts'
 import {
@@ -114,8 +114,11 @@ interface TopicPlan {
 }
 
 function newTopicDefaults(image: MetadataImage, context: DecisionContext): { partitionCount: number; replicationFactor: number } {
-  const config = brokerConfig(context.config, configLayers(image, context.nodeId))
-  return { partitionCount: config['num.partitions'], replicationFactor: config['default.replication.factor'] }
+  const layers = configLayers(image, context.nodeId)
+  return {
+    partitionCount: brokerValue(context.config, layers, 'num.partitions'),
+    replicationFactor: brokerValue(context.config, layers, 'default.replication.factor'),
+  }
 }
 
 /** Name by folded name, of the existing topics that the new ones could collide with. */
