@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import { SeededRandom } from '../../src/env/sim/random.ts'
+import { type PlacementBroker, placeReplicas } from '../../src/metadata/placement.ts'
+
+const counts = (ids: readonly number[]) => {
+  const by = new Map<number, number>()
+  for (const id of ids) by.set(id, (by.get(id) ?? 0) + 1)
+  return by
+}
+const spread = (by: ReadonlyMap<number, number>, brokers: readonly PlacementBroker[]) => {
+  const each = brokers.map(({ brokerId }) => by.get(brokerId) ?? 0)
+  return Math.max(...each) - Math.min(...each)
+}
+
+test('any number of brokers and racks: replicas differ, the first can lead, every rack is used before one is used twice', () => {
+  for (let seed = 0; seed < 300; seed++) {
+    const random = new SeededRandom(seed, 'placement')
+    const racks = random.integer(4)
+    const brokers = Array.from({ length: 1 + random.integer(9) }, (_, nth): PlacementBroker => {
+      return { brokerId: nth * 3 + 1, rack: racks === 0 ? null : `r${random.integer(racks)}`, fenced: nth > 0 && random.integer(4) === 0 }
+    })
+    const unfenced = brokers.filter(({ fenced }) => !fenced)
+    const replicationFactor = 1 + random.integer(brokers.length)
+    const placed = placeReplicas({ brokers, partitionCount: 1 + random.integer(30), replicationFactor, random })
+    if (typeof placed === 'string') throw new Error(placed)
+    const byId = new Map(brokers.map(broker => [broker.brokerId, broker]))
+    const usable = replicationFactor > unfenced.length ? brokers : unfenced
+    const rackCount = new Set(usable.map(({ rack }) => rack)).size
+    for (const replicas of placed) {
+      expect(new Set(replicas).size).toBe(replicationFactor)
+      expect(byId.get(replicas[0]!)!.fenced).toBe(false)
+      if (replicationFactor <= unfenced.length) expect(replicas.every(id => !byId.get(id)!.fenced)).toBe(true)
+      expect(new Set(replicas.map(id => byId.get(id)!.rack)).size).toBe(Math.min(rackCount, replicationFactor))
+    }
+    // Leaders in turn: nobody leads two more than anybody else.
+    expect(spread(counts(placed.map(([leader]) => leader!)), unfenced)).toBeLessThanOrEqual(1)
+  }
+})
+
+test.each([
+  [3, 1, 1],
+  [3, 2, 1],
+  [3, 3, 1],
+  [6, 2, 3],
+  [6, 3, 3],
+  [5, 3, 1],
+  [9, 3, 3],
+])('%i brokers, %i replicas, %i racks of one size: replicas are as even as leaders', (count, replicationFactor, racks) => {
+  const brokers = Array.from({ length: count }, (_, brokerId) => ({ brokerId, rack: `r${brokerId % racks}`, fenced: false }))
+  for (let seed = 0; seed < 20; seed++) {
+    const placed = placeReplicas({
+      brokers,
+      partitionCount: count * (count - 1) * 2,
+      replicationFactor,
+      random: new SeededRandom(seed, 'even'),
+    })
+    if (typeof placed === 'string') throw new Error(placed)
+    expect(spread(counts(placed.map(([leader]) => leader!)), brokers)).toBe(0)
+    expect(spread(counts(placed.flat()), brokers)).toBeLessThanOrEqual(placed.length / 10)
+  }
+})
+
+test('what cannot be placed is told as Kafka tells it', () => {
+  const random = new SeededRandom(1, 'none')
+  const broker = { brokerId: 1, rack: null, fenced: true }
+  expect(placeReplicas({ brokers: [], partitionCount: 1, replicationFactor: 1, random })).toBe('All brokers are currently fenced.')
+  expect(placeReplicas({ brokers: [broker], partitionCount: 1, replicationFactor: 1, random })).toBe('All brokers are currently fenced.')
+  expect(placeReplicas({ brokers: [{ ...broker, fenced: false }], partitionCount: 1, replicationFactor: 2, random })).toMatch(
+    /only 1 broker\(s\) are registered/,
+  )
+})
