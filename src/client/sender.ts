@@ -82,7 +82,10 @@ export function step(state: SenderState, event: SenderEvent, now: number): Sende
         retryLater(state, queue, batch, event.reason, now)
       })
       effects.push({ type: 'stale' })
-      break
+      // A connection that ends takes all its requests with it, one event each: nothing leaves between them, or a later batch would overtake an
+      // earlier one that still counts as in flight, to a broker that may have lost what it knew of this producer.
+      state.wakeAtMs = now
+      return effects
     case 'abandon':
       abandon(state, event.failure, effects)
       break
