@@ -4,7 +4,7 @@ import { type Env, sleep } from '../../env/env.ts'
 import type { SeededRandom } from '../../env/sim/random.ts'
 import { SimWorld } from '../../env/sim/world.ts'
 import { type Anomaly, check } from '../checker.ts'
-import { History } from '../history.ts'
+import { History, type HistoryEvent } from '../history.ts'
 import { churn, createTopics } from './administration.ts'
 import { BROKER, BrokerHost } from './broker-host.ts'
 import { observe } from './observer.ts'
@@ -24,6 +24,7 @@ export interface SimulationResult {
   readonly eventCount: number
   readonly crashCount: number
   readonly counts: Counts
+  readonly history: readonly HistoryEvent[]
   readonly anomalies: readonly Anomaly[]
   /** Anything that kept the run from its end, or was thrown on the way. */
   readonly failures: readonly string[]
@@ -59,6 +60,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     eventCount: world.eventCount,
     crashCount: simulation.broker.crashCount,
     counts: simulation.counts,
+    history: simulation.history.events,
     anomalies: check(simulation.history.events, { flushesFirst }),
     failures: simulation.failures,
     lines: world.host(BROKER).lines,

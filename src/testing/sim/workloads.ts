@@ -159,7 +159,10 @@ export async function readAll(env: Env, stage: Stage): Promise<void> {
     consumer.assign([{ topic, partition, position: { offset: logStartOffset } }])
     const records: SeenRecord[] = []
     while ((records.at(-1)?.offset ?? logStartOffset - 1) + 1 < endOffset) {
-      for (const { offset, value } of await consumer.poll({ maxWaitMs: 500 })) records.push({ offset, ...identify(value) })
+      // Beyond the end: records without acknowledgement (acks=0) may still have been on their way.
+      for (const { offset, value } of await consumer.poll({ maxWaitMs: 500 })) {
+        if (offset < endOffset) records.push({ offset, ...identify(value) })
+      }
     }
     await consumer.close()
     stage.history.add({ type: 'final', topic, partition, logStartOffset, endOffset, records })
