@@ -5,10 +5,10 @@ import { type Batch, recordSizeBytes, type Ticket } from '../../src/client/accum
 import { emptyMetadata, leaderOf, step as stepMetadata } from '../../src/client/metadata.ts'
 import { append, openSender, step } from '../../src/client/sender.ts'
 import type { BatchResult, SenderEvent } from '../../src/client/sender-state.ts'
-import { incrementSequence } from '../../src/protocol/batch.ts'
 import * as errors from '../../src/protocol/errors.ts'
 import { ZERO_UUID } from '../../src/util/uuid.ts'
 import { seeded } from '../net/fake-world.ts'
+import { SequenceModel } from './sequence-model.ts'
 
 type Random = (bound: number) => number
 interface Sent {
@@ -18,34 +18,20 @@ interface Sent {
 /** What left on the wire: the batch in flight may be changed later. */
 type Copy = Pick<Batch, 'topic' | 'partition' | 'producerId' | 'producerEpoch' | 'baseSequence'> & { readonly values: readonly number[] }
 
-/** One partition as its leader keeps it (KIP-98, KIP-360). */
+/** One partition as its leader keeps it. */
 class LogModel {
   readonly values: number[] = []
-  readonly #producers = new Map<
-    number,
-    { epoch: number; lastSequence: number; recent: { first: number; last: number; offset: number }[] }
-  >()
+  readonly #sequences = new SequenceModel()
 
-  append(batch: Copy): { errorCode: number; baseOffset: number } {
-    const first = batch.baseSequence
-    const last = incrementSequence(first, batch.values.length - 1)
-    const known = this.#producers.get(batch.producerId)
-    if (known !== undefined) {
-      const twin = known.epoch === batch.producerEpoch && known.recent.find(recent => recent.first === first && recent.last === last)
-      if (twin) return { errorCode: 0, baseOffset: twin.offset }
-      if (batch.producerEpoch < known.epoch) return { errorCode: errors.INVALID_PRODUCER_EPOCH, baseOffset: -1 }
-      const expected = batch.producerEpoch > known.epoch ? 0 : incrementSequence(known.lastSequence, 1)
-      if (first !== expected) return { errorCode: errors.OUT_OF_ORDER_SEQUENCE_NUMBER, baseOffset: -1 }
-    }
-    const offset = this.values.length
-    this.values.push(...batch.values)
-    const recent = known?.epoch === batch.producerEpoch ? known.recent : []
-    this.#producers.set(batch.producerId, {
-      epoch: batch.producerEpoch,
-      lastSequence: last,
-      recent: [...recent, { first, last, offset }].slice(-5),
-    })
-    return { errorCode: 0, baseOffset: offset }
+  append(copy: Copy): { errorCode: number; baseOffset: number } {
+    const batch = { ...copy, count: copy.values.length }
+    const verdict = this.#sequences.judge(batch)
+    if (verdict.type === 'refuse') return { errorCode: verdict.errorCode, baseOffset: -1 }
+    if (verdict.type === 'duplicate') return { errorCode: 0, baseOffset: verdict.offset }
+    const baseOffset = this.values.length
+    this.values.push(...copy.values)
+    this.#sequences.appended(batch, baseOffset)
+    return { errorCode: 0, baseOffset }
   }
 }
 
