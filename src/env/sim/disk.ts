@@ -168,7 +168,7 @@ class SimFile implements DiskFile {
     this.#underWay++
     process.later(delays.of('flush'), 'disk flush', () => {
       if (fault !== undefined) this.#history.forget(number)
-      else if (!storage.flushesLie) this.#history.makeDurable(number)
+      else if (storage.flushesLieFor === undefined || !this.#path.includes(storage.flushesLieFor)) this.#history.makeDurable(number)
       this.#finish(done, fault)
     })
   }

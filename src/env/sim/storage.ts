@@ -210,8 +210,8 @@ export class SimStorage {
   readonly #faults: { readonly fault: Fault; left: number }[] = []
   /** Writes and new files are refused with ENOSPC. */
   full = false
-  /** File flushes say that they are done and do nothing: for showing that a simulation notices. */
-  flushesLie = false
+  /** Flushes of files whose path contains this say that they are done and do nothing: for showing that a simulation notices. */
+  flushesLieFor: string | undefined
   readonly #random: SeededRandom
   readonly #files = new WeakMap<FileNode, FileHistory>()
   readonly #names = new WeakMap<DirectoryNode, NameHistory>()

@@ -1,5 +1,6 @@
 // One seed: a broker in trouble, clients that go on regardless, a healed end in which everything must work again, and a judgement.
 
+import type { Broker } from '../../broker/broker.ts'
 import { type Env, sleep } from '../../env/env.ts'
 import type { SeededRandom } from '../../env/sim/random.ts'
 import { SimWorld } from '../../env/sim/world.ts'
@@ -7,6 +8,7 @@ import { type Anomaly, check } from '../checker.ts'
 import { History, type HistoryEvent } from '../history.ts'
 import { churn, createTopics } from './administration.ts'
 import { BROKER, BrokerHost } from './broker-host.ts'
+import { Invariants } from './invariants.ts'
 import { observe } from './observer.ts'
 import { drawPlan, type Plan, type Trouble } from './plan.ts'
 import { type Counts, consume, produce, readAll, type Stage } from './workloads.ts'
@@ -76,6 +78,7 @@ class Simulation {
   readonly #plan: Plan
   readonly #random: SeededRandom
   readonly #stage: Stage
+  readonly #invariants = new Invariants()
   readonly #actors = new Map<string, Promise<void>>()
   #running = true
   #troubled = true
@@ -147,6 +150,8 @@ class Simulation {
   }
 
   #afterEvent(): void {
+    const { node, closing } = this.broker
+    if (node !== undefined && !closing) this.#checkInvariants(node.broker)
     if (!this.#troubled) return
     const next = this.#plan.troubles[this.#troubleIndex]
     const { host, life } = this.broker
@@ -157,6 +162,14 @@ class Simulation {
     this.#troubleIndex++
     this.#troubleAt = { life, eventCount }
     this.#trouble(next.trouble)
+  }
+
+  #checkInvariants(broker: Broker): void {
+    try {
+      this.#invariants.check(broker, this.broker.life)
+    } catch (error) {
+      this.#fail((error as Error).stack ?? String(error))
+    }
   }
 
   #trouble(trouble: Trouble): void {
