@@ -45,6 +45,8 @@ export class Replicas {
   readonly #env: Env
   readonly #options: ReplicasOptions
   readonly #slots = new Map<Uuid, Slot[]>()
+  /** By topic; forgotten when any configuration changes. */
+  readonly #settings = new Map<string, TopicSettings>()
   readonly #opening = new Turnstile(OPENED_AT_ONCE)
   #registered = false
   #closed = false
@@ -79,9 +81,11 @@ export class Replicas {
           else if (this.#isOurs(change.previous)) this.#want(this.#slotFor(change.topic, change.previous!), undefined)
           break
         case 'topicDeleted':
+          this.#settings.delete(change.topic.name)
           for (const slot of this.#slots.get(change.topic.topicId) ?? []) if (slot !== undefined) this.#want(slot, undefined)
           break
         case 'configChanged':
+          this.#settings.clear()
           this.#reconfigure(change.resource)
           break
         default:
@@ -200,7 +204,7 @@ export class Replicas {
         topic,
         topicId,
         partition,
-        config: this.#options.settingsOf(topic).log,
+        config: this.#settingsOf(topic).log,
         onProgress: () => slot.replica?.logProgressed(),
       })
       slot.verdict = { topicId, partition, verdict, loose }
@@ -216,8 +220,14 @@ export class Replicas {
     this.#env.logger.log('info', 'became leader', { topic: slot.topic, partition: slot.partition, leaderEpoch: state.leaderEpoch })
   }
 
+  #settingsOf(topic: string): TopicSettings {
+    let settings = this.#settings.get(topic)
+    if (settings === undefined) this.#settings.set(topic, (settings = this.#options.settingsOf(topic)))
+    return settings
+  }
+
   #minIsrOf(slot: Slot): number {
-    return this.#options.settingsOf(slot.topic).minInsyncReplicas
+    return this.#settingsOf(slot.topic).minInsyncReplicas
   }
 
   async #delete(slot: Slot): Promise<void> {
@@ -235,7 +245,7 @@ export class Replicas {
     for (const slots of this.#slots.values()) {
       for (const slot of slots) {
         if (slot?.replica === undefined || slot.wanted === undefined || (topic !== undefined && slot.topic !== topic)) continue
-        const settings = this.#options.settingsOf(slot.topic)
+        const settings = this.#settingsOf(slot.topic)
         slot.replica.log.configure(settings.log)
         slot.replica.isrCommitted(slot.wanted, settings.minInsyncReplicas)
       }
