@@ -66,6 +66,7 @@ export interface MetadataState {
   dueAtMs: number
   /** No request before this: the backoff after a failure or an answer that brought nothing new. */
   notBeforeMs: number
+  /** Failures, and answers to complaints that brought nothing new, in a row. */
   fruitless: number
   /** Somebody met an error since the last request left: an answer under way may be as old as what he knew. */
   stale: boolean
@@ -130,6 +131,7 @@ export function step(state: MetadataState, event: MetadataEvent, now: number): M
       assert(state.asking !== undefined, 'a metadata request failed that was not under way')
       state.asking = undefined
       state.dueAtMs = now
+      state.fruitless++
       postpone(state, event.fraction, now)
       return ask(state, now)
     case 'leaderNamed':
@@ -192,7 +194,8 @@ function take(state: MetadataState, answer: MetadataAnswer, fraction: number, no
       state.topicErrors.set(topic.name, { errorCode, sinceMs })
     }
   }
-  if (progress || !(state.askingStale || state.topicErrors.size > 0)) state.fruitless = 0
+  const fruitless = !progress && (state.askingStale || state.topicErrors.size > 0)
+  state.fruitless = fruitless ? state.fruitless + 1 : 0
   // Also after a good answer: whoever finds it stale too is heard after a moment, not at once.
   postpone(state, fraction, now)
   if ([...state.wanted.keys()].some(topic => !asked.includes(topic))) state.dueAtMs = state.notBeforeMs = now
@@ -208,8 +211,7 @@ function forget(state: MetadataState, topic: string): void {
 }
 
 function postpone(state: MetadataState, fraction: number, now: number): void {
-  state.fruitless++
-  state.notBeforeMs = now + backoffMs(state.options.backoff, state.fruitless, fraction)
+  state.notBeforeMs = now + backoffMs(state.options.backoff, Math.max(1, state.fruitless), fraction)
 }
 
 function allLed(state: MetadataState): boolean {
