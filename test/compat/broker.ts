@@ -1,10 +1,10 @@
 // The broker under test, started the way its users start it: by the command line.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { lastLines } from './process.ts'
+import { built } from './root.ts'
 
-export const CLI = fileURLToPath(new URL('../../bin/ottla.js', import.meta.url))
+export const CLI: string = built('bin/ottla.js')
 
 export interface Broker {
   readonly bootstrap: string

@@ -1,0 +1,170 @@
+// What can be typed. The commands themselves are loaded when they run, so `--help` and mistakes answer at once.
+import { Command, CommanderError, Option } from 'commander'
+import { explain, OK, USAGE } from './failure.ts'
+import { finish } from './output.ts'
+import { version } from './version.ts'
+
+const EXIT_CODES = `
+Exit codes: 0 done · 1 refused or failed · 2 wrong usage · 3 no broker answers
+Environment: OTTLA_BOOTSTRAP_SERVER is the default of -b. For start, OTTLA_LOG_RETENTION_MS=1000 is -X log.retention.ms=1000, and so on.`
+
+/** Appends each use of a repeatable option. */
+const collect = (value: string, previous: string[]) => [...previous, value]
+
+function program(): Command {
+  const ottla = new Command('ottla')
+    .description('Apache Kafka rebuilt in TypeScript: a broker, and a client for any Kafka.')
+    .version(version(), '-V, --version', 'print the version')
+    .addHelpText(
+      'after',
+      `${EXIT_CODES}\n\nFirst steps:\n  ottla start\n  ottla produce greetings      (type a line, Ctrl-D ends)\n  ottla consume greetings --from-beginning`,
+    )
+  addStart(ottla)
+  addTopic(ottla)
+  addProduce(ottla)
+  addConsume(ottla)
+  addConfig(ottla)
+  return ottla
+}
+
+/** What every command that talks to a broker takes. */
+function client(command: Command): Command {
+  return command
+    .addOption(
+      new Option('-b, --bootstrap-server <host:port,…>', 'where to reach the cluster')
+        .env('OTTLA_BOOTSTRAP_SERVER')
+        .default('localhost:9092'),
+    )
+    .option('--json', 'print JSON, one object a line')
+}
+
+function addStart(ottla: Command): void {
+  ottla
+    .command('start')
+    .description('Start a broker in this terminal; Ctrl-C stops it.')
+    .option('-d, --data <dir>', 'data directory, made when missing', './ottla-data')
+    .option('--memory', 'keep everything in memory; all is gone at the end')
+    .option('-p, --port <n>', 'port to listen on, 0 for any free one (default: 9092)')
+    .option('-c, --config <file>', "a server.properties with Kafka's keys")
+    .option('-X, --set <key=value>', 'one setting, above file and environment; repeatable', collect, [])
+    .addOption(
+      new Option('--log-level <level>', 'how much to say on standard error').choices(['debug', 'info', 'warn', 'error']).default('warn'),
+    )
+    .option('--json', 'print the ready line, and log, as JSON')
+    .action(async options => (await import('./start.ts')).start(options))
+}
+
+function addTopic(ottla: Command): void {
+  const topic = ottla.command('topic').description('Create, look at, change and delete topics.')
+  client(topic.command('create <name...>'))
+    .description('Create topics.')
+    .option('-p, --partitions <n>', "number of partitions (default: the broker's num.partitions)")
+    .option('-r, --replication-factor <n>', "copies of each partition (default: the broker's)")
+    .option('-X, --set <key=value>', 'a setting of the topic, e.g. retention.ms=60000; repeatable', collect, [])
+    .option('--if-not-exists', 'be content when the topic is there')
+    .action(async (names, options) => (await import('./topic.ts')).create(names, options))
+  client(topic.command('list'))
+    .description('List topics.')
+    .option('--internal', 'also those the brokers keep for themselves')
+    .action(async options => (await import('./topic.ts')).list(options))
+  client(topic.command('describe <name>'))
+    .description('Show partitions, replicas, offsets and the settings made for a topic.')
+    .action(async (name, options) => (await import('./topic.ts')).describe(name, options))
+  client(topic.command('alter <name>'))
+    .description('Add partitions; keys then go to other partitions than before.')
+    .requiredOption('-p, --partitions <n>', 'the new total')
+    .action(async (name, options) => (await import('./topic.ts')).alter(name, options))
+  client(topic.command('delete <name...>'))
+    .description('Delete topics and all their records.')
+    .option('--if-exists', 'be content when the topic is not there')
+    .action(async (names, options) => (await import('./topic.ts')).remove(names, options))
+}
+
+function addProduce(ottla: Command): void {
+  client(ottla.command('produce <topic>'))
+    .description('Send standard input, one record a line.')
+    .option('-k, --key-separator <text>', 'a line is KEY<text>VALUE; a line without it has no key')
+    .option('-H, --header <name=value>', 'a header on every record; repeatable', collect, [])
+    .option('-p, --partition <n>', 'send all to this partition (default: by key, or spread)')
+    .option('--null <text>', 'a key or value that is exactly this text is sent as null')
+    .addOption(
+      new Option('-z, --compression <codec>', 'compress batches').choices(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('none'),
+    )
+    .addOption(new Option('-a, --acks <acks>', 'who must have a record before it counts as sent').choices(['0', '1', 'all']).default('all'))
+    .option('--no-idempotence', 'let the broker take a repeated send for a new record')
+    .option('--linger-ms <n>', 'wait this long for a batch to fill', '5')
+    .option('--batch-bytes <n>', 'largest batch before compression', '131072')
+    .option('--max-request-bytes <n>', 'largest request, and so largest record')
+    .addHelpText(
+      'after',
+      `
+With --json each line is an object: {"value": …, "key": …, "headers": [["name", …]], "partition": n, "timestamp": ms}. All but value may be
+left out; bytes that are not UTF-8 are written {"base64": "…"}; what \`ottla consume --json\` prints can be sent again as it is.
+At the end one line says what was acknowledged.`,
+    )
+    .action(async (topic, options) => (await import('./produce.ts')).produce(topic, options))
+}
+
+function addConsume(ottla: Command): void {
+  client(ottla.command('consume <topic>'))
+    .description('Print records as they come, until Ctrl-C.')
+    .option('--from-beginning', 'start at the oldest record (default: at the end)')
+    .option('-o, --offset <position>', 'start here, see below')
+    .option('-p, --partition <n,…>', 'only these partitions', (value: string, previous: string[]) => [...previous, ...value.split(',')], [])
+    .option('-n, --count <n>', 'stop after so many records')
+    .option('-e, --exit', 'stop at what is the end now')
+    .option('-k, --key-separator <text>', 'print KEY<text>VALUE')
+    .option('--null <text>', 'print null keys and values as this text', '')
+    .addHelpText(
+      'after',
+      `
+Positions: 1234 an offset · -10 the last ten of each partition · beginning · end · @1700000000000 or 2026-01-31T12:00:00Z the first record at or after
+that time (milliseconds since 1970, or ISO 8601).`,
+    )
+    .action(async (topic, options) => (await import('./consume.ts')).consume(topic, options))
+}
+
+function addConfig(ottla: Command): void {
+  const config = ottla.command('config').description('Look at and change settings of topics and brokers.')
+  const target = (command: Command) =>
+    client(command)
+      .option('--topic <name>', 'of this topic')
+      .option('--broker <id>', 'of this broker')
+      .option('--brokers', 'the default of all brokers')
+  target(config.command('describe [key...]'))
+    .description('Show settings: those that were made, or all, or the named ones.')
+    .option('-a, --all', 'also defaults')
+    .action(async (keys, options) => (await import('./config.ts')).describe(keys, options))
+  target(config.command('set <key=value...>'))
+    .description('Change settings while running. `key=` alone takes the setting back.')
+    .action(async (settings, options) => (await import('./config.ts')).set(settings, options))
+}
+
+function unknownHelp(error: CommanderError): number {
+  // commander has already said what was wrong
+  return error.exitCode === 0 ? OK : USAGE
+}
+
+async function main(): Promise<number> {
+  const ottla = program()
+  const strict = (command: Command): void => {
+    command.exitOverride().showHelpAfterError('(add --help for what can be typed)')
+    for (const sub of command.commands) strict(sub)
+  }
+  strict(ottla)
+  // The doors' timers keep no process alive, and a client between two tries has nothing else.
+  const alive = setInterval(() => {}, 2 ** 30)
+  try {
+    await ottla.parseAsync(process.argv)
+    return typeof process.exitCode === 'number' ? process.exitCode : OK
+  } catch (error) {
+    if (error instanceof CommanderError) return unknownHelp(error)
+    const { message, exitCode } = explain(error)
+    process.stderr.write(`ottla: ${message}\n`)
+    return exitCode
+  } finally {
+    clearInterval(alive)
+  }
+}
+
+await finish(await main())
