@@ -3,7 +3,6 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Broker, startBroker } from './broker.ts'
 import { buildSuites, type Suite } from './checks.ts'
@@ -16,6 +15,7 @@ import { type Installed, install, isMissing, JAVA_VERSIONS } from './install.ts'
 import { fetchOnce } from './probe.ts'
 import { killLeftovers } from './process.ts'
 import { EVERYTHING } from './records.ts'
+import { ROOT } from './root.ts'
 
 const HELP = `npm run compat [-- options]
   --bootstrap host:port   check this broker instead of starting our own
@@ -26,7 +26,7 @@ const HELP = `npm run compat [-- options]
 OTTLA_COMPAT_CACHE        the cache folder (default ~/.cache/ottla-compat)
 `
 
-const SOURCES = fileURLToPath(new URL('../../../test/compat/', import.meta.url))
+const SOURCES = join(ROOT, 'test', 'compat')
 
 interface Tally {
   passed: number

@@ -1,8 +1,8 @@
 // A client library behind its agent process (agents/*.ts).
-import { fileURLToPath } from 'node:url'
 import type { Client, ProduceOptions, TopicAdmin, TopicConfigs } from '../client.ts'
 import { AgentProcess } from '../process.ts'
 import type { CompatRecord, Speech } from '../records.ts'
+import { built } from '../root.ts'
 
 export interface LibraryOptions {
   readonly name: 'kafkajs' | 'platformatic' | 'librdkafka'
@@ -18,7 +18,7 @@ export interface LibraryOptions {
 }
 
 export async function openLibrary(options: LibraryOptions): Promise<Client> {
-  const script = fileURLToPath(new URL(`../agents/${options.name}.js`, import.meta.url))
+  const script = built(`test/compat/agents/${options.name}.js`)
   const agent = new AgentProcess(options.node, [script, options.bootstrap, options.packages], { KAFKAJS_NO_PARTITIONER_WARNING: '1' })
   await agent.call('ready', {}, 30_000)
   const admin: TopicAdmin = {

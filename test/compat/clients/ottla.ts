@@ -38,7 +38,7 @@ export async function openOttla(bootstrap: string): Promise<Client | string> {
   }
   const configs: TopicConfigs = {
     async describe(topic, key) {
-      const entries = lines(await ottla(['config', 'describe', '--topic', topic, '--json']))
+      const entries = lines(await ottla(['config', 'describe', '--topic', topic, key, '--json']))
       return entries.map(line => JSON.parse(line) as { name: string; value: string | null }).find(({ name }) => name === key)?.value ?? null
     },
     set: async (topic, key, value) => void (await ottla(['config', 'set', '--topic', topic, `${key}=${value}`])),
