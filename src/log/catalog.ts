@@ -129,9 +129,10 @@ export class Catalog {
     return [{ type: 'put', key: this.#pageKey(segmentBase, index.positionAt(from)), value }]
   }
 
-  async deleteProducerStatesAfter(offset: number): Promise<KvOperation[]> {
+  /** Deletes the producer states at offsets from…to (exclusive). */
+  async deleteProducerStates(from: number, to: number): Promise<KvOperation[]> {
     const operations: KvOperation[] = []
-    const range = { gte: this.#key(PRODUCERS, offset + 1), lt: this.#key(SEGMENT) }
+    const range = { gte: this.#key(PRODUCERS, from), lt: this.#key(PRODUCERS, to) }
     for await (const [key] of this.#kv.entries(range)) operations.push({ type: 'delete', key })
     return operations
   }

@@ -33,8 +33,8 @@ interface Capture {
   readonly maxTimestamp: number
   readonly firstTimestamp: number
   readonly producerState: Buffer
-  /** Closed by the roll at which this was captured. */
-  readonly closed: Segment | undefined
+  /** Captured where `segment` begins: its producer state is kept as long as the segment. */
+  readonly isRoll: boolean
 }
 
 export class Checkpoints {
@@ -43,6 +43,8 @@ export class Checkpoints {
   readonly #logger: Logger
   readonly #fail: (error: Error) => void
   #captured: Capture[] = []
+  /** Closed segments that the catalog does not list as such yet. */
+  readonly #unstored = new Set<Segment>()
   #bytesSince = 0
   #producerStateBytes = 0
   /** Offset of the stored producer state that stands at no segment's base: the next one replaces it. */
@@ -73,8 +75,9 @@ export class Checkpoints {
   capture(segment: Segment, producerState: Buffer, closed?: Segment): void {
     this.#noteClean()
     this.#producerStateBytes = producerState.length
+    if (closed !== undefined) this.#unstored.add(closed)
     const { endOffset: offset, sizeBytes: position, maxTimestamp, firstTimestamp } = segment
-    this.#captured.push({ offset, segment, position, maxTimestamp, firstTimestamp, producerState, closed })
+    this.#captured.push({ offset, segment, position, maxTimestamp, firstTimestamp, producerState, isRoll: closed !== undefined })
   }
 
   /** Everything below this offset is flushed. */
@@ -128,11 +131,12 @@ export class Checkpoints {
    * The log is about to be cut: what is stored must not claim more than is left. Settles when that is durable.
    * @param segment  holds the new end, already cut; its index is complete
    */
-  async lower(segment: Segment, removed: readonly Segment[]): Promise<void> {
+  async lower(segment: Segment, o: { removed: readonly Segment[]; producerState: Buffer }): Promise<void> {
     this.drop()
+    for (const gone of [segment, ...o.removed]) this.#unstored.delete(gone)
     await this.#writing
-    const operations: KvOperation[] = await this.#catalog.deleteProducerStatesAfter(segment.endOffset)
-    for (const gone of removed)
+    const operations: KvOperation[] = await this.#catalog.deleteProducerStates(segment.endOffset + 1, Number.MAX_SAFE_INTEGER)
+    for (const gone of o.removed)
       operations.push(this.#catalog.deleteSegment(gone.baseOffset), ...(await this.#catalog.deletePages(gone.baseOffset)))
     operations.push(this.#catalog.deleteSegment(segment.baseOffset), ...(await this.#catalog.deletePages(segment.baseOffset)))
     segment.freshIndex.noteStored(0)
@@ -142,25 +146,21 @@ export class Checkpoints {
       this.#stored = { closed: false, segmentBase, position, nextOffset, maxTimestamp, firstTimestamp }
       operations.push(this.#catalog.putCheckpoint(this.#stored))
     }
-    if (this.#floatingState !== undefined && this.#floatingState > segment.endOffset) this.#floatingState = undefined
+    if (this.#floatingState !== undefined && this.#floatingState < segment.endOffset)
+      operations.push(this.#catalog.deleteProducerState(this.#floatingState))
+    this.#floatingState = segment.sizeBytes > 0 ? segment.endOffset : undefined
+    operations.push(this.#catalog.putProducerState(segment.endOffset, o.producerState))
     await this.#catalog.write(operations, { sync: true })
   }
 
-  /** Unsynced: what is left behind by a crash is dropped at the next open. */
+  /** The segments' files are about to go. Durable when it settles, with the producer state that they would otherwise be needed for. */
   async removeSegments(removed: readonly Segment[]): Promise<void> {
-    const gone = new Set(removed)
-    this.#captured = this.#captured.map(capture =>
-      capture.closed !== undefined && gone.has(capture.closed) ? { ...capture, closed: undefined } : capture,
-    )
-    const operations: KvOperation[] = []
-    for (const { baseOffset } of removed) {
-      operations.push(
-        this.#catalog.deleteSegment(baseOffset),
-        this.#catalog.deleteProducerState(baseOffset),
-        ...(await this.#catalog.deletePages(baseOffset)),
-      )
-    }
-    this.#write(operations, false)
+    for (const segment of removed) this.#unstored.delete(segment)
+    const operations = await this.#catalog.deleteProducerStates(0, removed.at(-1)!.endOffset)
+    for (const { baseOffset } of removed)
+      operations.push(this.#catalog.deleteSegment(baseOffset), ...(await this.#catalog.deletePages(baseOffset)))
+    this.#write(operations, true)
+    await this.#writing
   }
 
   #noteClean(): void {
@@ -171,17 +171,15 @@ export class Checkpoints {
   #operations(ready: readonly Capture[], closed: boolean): KvOperation[] {
     const catalog = this.#catalog
     const operations: KvOperation[] = []
-    for (const capture of ready) {
-      if (capture.closed === undefined) continue
-      operations.push(
-        ...catalog.putPage(capture.closed.baseOffset, capture.closed.freshIndex, capture.closed.sizeBytes),
-        catalog.putSegment(capture.closed),
-      )
-      operations.push(catalog.putProducerState(capture.offset, capture.producerState))
-    }
     const last = ready[ready.length - 1]!
+    for (const segment of this.#unstored) {
+      if (segment.endOffset > last.segment.baseOffset) continue
+      operations.push(...catalog.putPage(segment.baseOffset, segment.freshIndex, segment.sizeBytes), catalog.putSegment(segment))
+      this.#unstored.delete(segment)
+    }
+    for (const capture of ready) if (capture.isRoll) operations.push(catalog.putProducerState(capture.offset, capture.producerState))
     const replaced = this.#floatingState
-    const stays = ready.some(capture => capture.offset === replaced && (capture.closed !== undefined || capture === last))
+    const stays = ready.some(capture => capture.offset === replaced && (capture.isRoll || capture === last))
     if (replaced !== undefined && !stays) operations.push(catalog.deleteProducerState(replaced))
     this.#floatingState = last.position > 0 ? last.offset : undefined
     operations.push(catalog.putProducerState(last.offset, last.producerState))

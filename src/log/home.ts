@@ -124,7 +124,7 @@ export class LogHome implements SegmentPlace {
 
   /** Makes the names in the folder durable; the first time also the folder, its identity, and in `meta` that it was made. */
   async makeNamesDurable(isFirst: boolean): Promise<void> {
-    const identity = this.#identity
+    const identity = this.#identity ?? (isFirst ? await this.disk.open(`${this.directory}/${IDENTITY_FILE}`, 'readWrite') : undefined)
     this.#identity = undefined
     const folder = identity === undefined ? Promise.resolve() : flushFile(identity).then(() => identity.close())
     await Promise.all([folder, this.disk.syncDirectory(this.directory)])

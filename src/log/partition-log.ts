@@ -447,6 +447,7 @@ export class PartitionLog {
   async #moveStart(offset: number): Promise<void> {
     if (offset <= this.#logStartOffset) return
     assert(offset <= this.#logEndOffset, `log start ${offset} beyond the log end ${this.#logEndOffset}`)
+    if (offset > this.#writer.flushedOffset) await this.#writer.flush()
     await this.#home.durable.setLogStartOffset(offset)
     this.#logStartOffset = offset
     this.#storedEpochs.change(epochs => epochs.truncateFromStart(offset))
@@ -466,8 +467,10 @@ export class PartitionLog {
       await this.#moveStart(this.#segments[count]!.baseOffset)
       this.#segments = this.#segments.slice(count)
       this.#world.env.logger.log('info', 'deleted segments', { ...this.#home.name, count, logStartOffset: this.#logStartOffset })
-      for (const segment of expired) await segment.remove()
+      await this.#storedEpochs.settled()
+      this.#checkpoints.flushed(this.flushedOffset)
       await this.#checkpoints.removeSegments(expired)
+      for (const segment of expired) await segment.remove()
       return count
     })
   }
@@ -480,26 +483,33 @@ export class PartitionLog {
     return this.#alone(async () => {
       assert(offset >= this.#logStartOffset, `truncation to ${offset}, the log starts at ${this.#logStartOffset}`)
       if (offset >= this.#logEndOffset) return
+      await this.#writer.flush()
       await this.#writer.settled()
       const at = segmentAt(this.#segments, offset)
       const segment = this.#segments[at]!
-      const removed = this.#segments.slice(at + 1)
       const cut = await findCut(segment, offset)
-      this.#segments = this.#segments.slice(0, at + 1)
-      segment.cut(cut)
-      this.#logEndOffset = cut.endOffset
-      this.#hotTail.truncate(cut.endOffset)
+      this.#producers = await this.#rebuildProducers(cut.endOffset)
+      // What is left may all lie below the log start: then nothing is.
+      const endOffset = Math.max(cut.endOffset, this.#logStartOffset)
+      const kept = cut.endOffset < endOffset ? [] : this.#segments.slice(0, cut.position > 0 ? at + 1 : at)
+      const removed = this.#segments.slice(kept.length).reverse()
+      const isCut = kept.at(-1) === segment
+      if (isCut) segment.cut(cut)
+      this.#segments = kept
+      this.#logEndOffset = endOffset
+      this.#hotTail.truncate(endOffset)
       this.#coldReader.forget()
-      this.#writer.cutTo(cut.endOffset, segment)
-      this.#storedEpochs.change(epochs => epochs.truncateFromEnd(cut.endOffset))
-      await this.#checkpoints.lower(segment, removed)
-      for (const gone of removed.reverse()) await gone.remove()
+      this.#writer.cutTo(endOffset, kept)
+      this.#storedEpochs.change(epochs => epochs.truncateFromEnd(endOffset))
+      const producerState = encodeProducers(this.#producers)
+      await this.#checkpoints.lower(isCut ? segment : this.#home.segment(endOffset), { removed, producerState })
+      for (const gone of removed) await gone.remove()
       if (removed.length > 0) await this.#home.disk.syncDirectory(this.#home.directory)
+      if (!isCut) return
       await segment.use(async file => {
         await file.truncate(cut.position)
         await flushFile(file)
       })
-      this.#producers = await this.#rebuildProducers(cut.endOffset)
     })
   }
 
@@ -522,6 +532,7 @@ export class PartitionLog {
       if (!failed) {
         await this.#writer.flush()
         await this.#writer.settled()
+        await this.#storedEpochs.settled()
         const active = this.#segments.at(-1) ?? this.#home.segment(this.#logEndOffset)
         if (this.#isNamed) await this.#checkpoints.close(active, encodeProducers(this.#producers))
       }

@@ -9,7 +9,7 @@
 
 import { type DirectoryEntry, EnvError } from '../env/env.ts'
 import * as batch from '../protocol/batch.ts'
-import { type CatalogContents, type Checkpoint, EMPTY_CATALOG } from './catalog.ts'
+import { type CatalogContents, type Checkpoint, type ClosedSegment, EMPTY_CATALOG } from './catalog.ts'
 import type { LogConfig } from './config.ts'
 import type { DurableLogState } from './durable-state.ts'
 import { type EpochEntry, LeaderEpochs } from './epochs.ts'
@@ -42,6 +42,8 @@ export interface RecoveredLog {
 interface Damage {
   readonly segment: Segment
   readonly position: number
+  /** Where the sound part of the log ends. */
+  readonly offset: number
   readonly reason: string
 }
 
@@ -64,14 +66,16 @@ class Recovery {
   readonly #clean: boolean
   #checkpoint: Checkpoint | undefined
   #segments: Segment[] = []
+  /** Read from their files: what they hold may not be durable yet. */
+  readonly #scanned = new Set<Segment>()
   readonly #epochs: LeaderEpochs
   #epochsChanged = false
   /** Followed through the scan while no batch is skipped. */
   #producers: ProducerState | undefined
   #scanning = false
   #damage: Damage | undefined
-  /** Bytes that were there are not, and nothing is left of them to set aside. */
-  #lost = false
+  /** Why bytes that were there are not, with nothing left of them to set aside. */
+  #lost: string | undefined
 
   constructor(home: LogHome, config: LogConfig, state: DurableLogState, contents: CatalogContents, clean: boolean) {
     this.#home = home
@@ -89,10 +93,11 @@ class Recovery {
   async trust(): Promise<RecoveredLog | undefined> {
     const checkpoint = this.#checkpoint
     if (!this.#clean || checkpoint === undefined || !checkpoint.closed) return undefined
-    for (const closed of this.#contents.segments) {
-      if (closed.baseOffset >= checkpoint.segmentBase) continue
-      const segment = this.#home.segment(closed.baseOffset)
-      segment.restore({ ...closed, indexedFrom: closed.sizeBytes })
+    const closed = this.#contents.segments.filter(({ baseOffset }) => baseOffset < checkpoint.segmentBase)
+    if (!this.#isWhole(closed, checkpoint)) return undefined
+    for (const known of closed) {
+      const segment = this.#home.segment(known.baseOffset)
+      segment.restore({ ...known, indexedFrom: known.sizeBytes })
       this.#segments.push(segment)
     }
     if (checkpoint.position > 0) {
@@ -107,6 +112,13 @@ class Recovery {
     }
     if (this.#segments.length > 0) this.#home.trustFolder()
     return this.#result(checkpoint.nextOffset, this.#state.marks.has('damaged') ? 'corrupt' : 'clean', true)
+  }
+
+  /** Whether the closed segments lead from the log start to the checkpoint without a hole. */
+  #isWhole(closed: readonly ClosedSegment[], checkpoint: Checkpoint): boolean {
+    const starts = [...closed.map(({ baseOffset }) => baseOffset), checkpoint.segmentBase]
+    if (starts[0]! > this.#state.logStartOffset) return false
+    return this.#state.marks.has('gaps') || closed.every(({ endOffset }, i) => endOffset === starts[i + 1])
   }
 
   async #fileSize(segment: Segment): Promise<number> {
@@ -126,35 +138,27 @@ class Recovery {
 
   async scan(): Promise<RecoveredLog> {
     const names = await this.#openFolder()
-    const bases = names.map(({ name }) => baseOffsetOf(name)).filter(base => base !== undefined)
+    const bases = await this.#withoutDeleted(names.map(({ name }) => baseOffsetOf(name)).filter(base => base !== undefined))
     const closed = new Map(this.#contents.segments.map(segment => [segment.baseOffset, segment]))
     let expected = bases[0] ?? this.#state.logStartOffset
     if (expected > this.#state.logStartOffset) {
-      this.#lost = true
+      this.#lost = `the first segment starts at offset ${expected}, the log at ${this.#state.logStartOffset}`
       this.#state.logStartOffset = expected
     }
-    for (const base of bases) {
+    for (const [i, base] of bases.entries()) {
       const segment = this.#home.segment(base)
       segment.exists = true
       this.#segments.push(segment)
       if (this.#damage !== undefined) continue
       if (base !== expected && !(base > expected && this.#gapIsAllowed(base))) {
-        this.#found(segment, 0, `the segment starts at offset ${base}, ${expected} was expected`)
+        this.#damage = { segment, position: 0, offset: expected, reason: `the segment starts at offset ${base}, ${expected} was expected` }
         continue
       }
-      const known = this.#checkpoint !== undefined && base < this.#checkpoint.segmentBase ? closed.get(base) : undefined
-      if (known === undefined) await this.#scanSegment(segment)
-      else {
-        segment.restore({ ...known, indexedFrom: known.sizeBytes })
-        this.#producers = undefined
-      }
+      await this.#openSegment(segment, closed.get(base), bases[i + 1])
       expected = segment.endOffset
     }
     const flushed = this.#checkpoint?.nextOffset ?? 0
-    if (this.#damage === undefined && expected < flushed) {
-      this.#lost = true
-      this.#home.logger.log('error', 'found a log cut short', { ...this.#home.name, endOffset: expected, flushedOffset: flushed })
-    }
+    if (this.#damage === undefined && expected < flushed) this.#lost ??= `the log ends at offset ${expected}, ${flushed} was flushed`
     return this.#judge(names.length === 0)
   }
 
@@ -164,45 +168,61 @@ class Recovery {
     const found = await home.identify()
     if (found === 'ours') return home.disk.list(home.directory)
     if (found === 'foreign') await home.setAsideFolder()
-    if (this.#state.marks.has('created')) this.#lost = true
+    if (this.#state.marks.has('created')) this.#lost = `the folder is ${found}`
     return []
+  }
+
+  /** Finishes a deletion that a crash cut short: segments wholly below the log start go. */
+  async #withoutDeleted(bases: readonly number[]): Promise<readonly number[]> {
+    const kept = bases.filter((_, i) => i + 1 === bases.length || bases[i + 1]! > this.#state.logStartOffset)
+    for (const base of bases) if (!kept.includes(base)) await this.#home.disk.remove(this.#home.segment(base).path)
+    return kept
   }
 
   /** Compaction leaves gaps between closed segments. The writer leaves none: behind the checkpoint a gap is a lost end. */
   #gapIsAllowed(base: number): boolean {
-    if (this.#checkpoint !== undefined && base > this.#checkpoint.segmentBase) return false
+    if (this.#checkpoint !== undefined && base > this.#checkpoint.nextOffset) return false
     return this.#state.marks.has('gaps')
   }
 
-  #found(segment: Segment, position: number, reason: string): void {
-    this.#damage = { segment, position, reason }
+  /**
+   * A closed segment is known, when the next one goes on where the catalog says it ends. If not, it was appended to again after the catalog's last
+   * durable word (an opening may find the next file lost): what is known is where to read on.
+   */
+  async #openSegment(segment: Segment, closed: ClosedSegment | undefined, nextBase: number | undefined): Promise<void> {
+    const checkpoint = this.#checkpoint
+    if (checkpoint === undefined || segment.baseOffset > checkpoint.segmentBase) return this.#scanSegment(segment, undefined)
+    if (segment.baseOffset === checkpoint.segmentBase) return this.#scanSegment(segment, restoredFrom(checkpoint))
+    if (closed?.endOffset !== nextBase || closed === undefined) return this.#scanSegment(segment, closed)
+    segment.restore({ ...closed, indexedFrom: closed.sizeBytes })
+    this.#producers = undefined
   }
 
-  /** Reads and checks the segment from the checkpoint on, or from its start. */
-  async #scanSegment(segment: Segment): Promise<void> {
-    const checkpoint = this.#checkpoint?.segmentBase === segment.baseOffset ? this.#checkpoint : undefined
-    const file = await segment.open()
-    const fileSize = file.size
-    const flushedBytes = checkpoint?.position ?? 0
-    const isShort = flushedBytes > fileSize
-    const from = isShort ? 0 : flushedBytes
-    if (checkpoint !== undefined && from > 0) segment.restore({ ...restoredFrom(checkpoint), indexedFrom: from })
+  /** Reads and checks the segment, but for what is known to be flushed. */
+  async #scanSegment(segment: Segment, known: KnownPart | undefined): Promise<void> {
+    this.#scanned.add(segment)
+    const fileSize = (await segment.open()).size
+    const knownBytes = known?.sizeBytes ?? 0
+    const isShort = knownBytes > fileSize
+    const from = isShort ? 0 : knownBytes
+    if (known !== undefined && from > 0) segment.restore({ ...known, indexedFrom: from })
     this.#startReplay(segment.endOffset)
-    const walk = await walkFile(file, { from, to: fileSize, whole: true }, (b, p, position) => {
+    const visit = (b: Buffer, p: number, position: number) => {
       const fault = this.#batchFault(segment, b, p)
       if (fault !== undefined) {
-        this.#found(segment, position, fault)
+        this.#damage = { segment, position, offset: segment.endOffset, reason: fault }
         return false
       }
       segment.append(b, p, batch.batchSize(b, p))
       this.#noteEpoch(batch.leaderEpoch(b, p), batch.baseOffset(b, p))
       this.#producers?.replay(b, p)
       return true
-    })
+    }
+    const walk = await segment.use(file => walkFile(file, { from, to: fileSize, whole: true }, visit))
     segment.writtenBytes = segment.flushedBytes = segment.sizeBytes
-    if (walk.fault !== undefined) this.#found(segment, walk.position, walk.fault)
-    else if (isShort && this.#damage === undefined)
-      this.#found(segment, segment.sizeBytes, `the segment has ${fileSize} bytes, ${flushedBytes} were flushed`)
+    let reason = walk.fault
+    if (isShort) reason ??= `the segment has ${fileSize} bytes, ${knownBytes} were flushed`
+    if (reason !== undefined) this.#damage ??= { segment, position: walk.position, offset: segment.endOffset, reason }
   }
 
   #batchFault(segment: Segment, b: Buffer, p: number): string | undefined {
@@ -235,7 +255,8 @@ class Recovery {
     let verdict: Verdict = 'clean'
     if (damage !== undefined) verdict = this.#isTorn(damage, bytesBehind) ? 'torn' : 'corrupt'
     else if (nothingThere) verdict = 'new'
-    if (this.#lost) verdict = 'corrupt'
+    if (this.#lost !== undefined) verdict = 'corrupt'
+    if (this.#lost !== undefined) this.#home.logger.log('error', 'found a corrupt log', { ...this.#home.name, reason: this.#lost })
     if (damage !== undefined) {
       const fields = {
         ...this.#home.name,
@@ -256,12 +277,7 @@ class Recovery {
   }
 
   #isTorn(damage: Damage, bytesBehind: number): boolean {
-    if (this.#clean || this.#lost) return false
-    const { checkpoint, segment, position } = { checkpoint: this.#checkpoint, ...damage }
-    if (checkpoint !== undefined) {
-      if (segment.baseOffset < checkpoint.segmentBase) return false
-      if (segment.baseOffset === checkpoint.segmentBase && position < checkpoint.position) return false
-    }
+    if (this.#clean || this.#lost !== undefined || damage.offset < (this.#checkpoint?.nextOffset ?? 0)) return false
     return this.#state.marks.has('loose') || bytesBehind <= Math.max(UNFLUSHED_WINDOW_BYTES, this.#config.maxMessageBytes)
   }
 
@@ -296,13 +312,14 @@ class Recovery {
   /** The files hold what the log is: what was scanned becomes durable, and what depends on the end is brought in line with it. */
   async #finish(verdict: Verdict): Promise<RecoveredLog> {
     const { logStartOffset } = this.#state
-    const beyondStart = (this.#segments.at(-1)?.endOffset ?? 0) >= logStartOffset
+    const last = this.#segments.at(-1)
+    const beyondStart = last === undefined || last.endOffset >= logStartOffset
     const kept = this.#segments.filter(segment => segment.sizeBytes > 0 && beyondStart)
     for (const segment of this.#segments) if (!kept.includes(segment)) await segment.remove()
     this.#segments = kept
     if (!beyondStart) this.#producers = new ProducerState()
     const endOffset = kept.at(-1)?.endOffset ?? logStartOffset
-    for (const segment of kept) if (segment.file !== undefined) await segment.use(flushFile)
+    for (const segment of kept) if (this.#scanned.has(segment)) await segment.use(flushFile)
     if (kept.length > 0) await this.#home.makeNamesDurable(!this.#state.marks.has('created'))
     for (const segment of kept) await segment.close()
     // An epoch that had just begun at the end stays: it is true that it begins there.
@@ -341,13 +358,18 @@ class Recovery {
       trusted: trusted && verdict !== 'corrupt',
       stale: {
         segmentBases: segments.map(({ baseOffset }) => baseOffset).filter(base => !bases.has(base)),
-        producerStates: producerStates.map(({ offset }) => offset).filter(offset => offset > endOffset),
+        producerStates: producerStates
+          .map(({ offset }) => offset)
+          .filter(offset => offset !== endOffset && !(offset < endOffset && bases.has(offset))),
       },
     }
   }
 }
 
-function restoredFrom(checkpoint: Checkpoint): { sizeBytes: number; endOffset: number; maxTimestamp: number; firstTimestamp: number } {
+/** The first bytes of a segment, flushed and indexed. */
+type KnownPart = Omit<ClosedSegment, 'baseOffset'>
+
+function restoredFrom(checkpoint: Checkpoint): KnownPart {
   const { position: sizeBytes, nextOffset: endOffset, maxTimestamp, firstTimestamp } = checkpoint
   return { sizeBytes, endOffset, maxTimestamp, firstTimestamp }
 }

@@ -13,7 +13,8 @@ export interface StoredProducers {
 }
 
 /**
- * The producer state of the log up to `endOffset`, where a batch ends: the newest usable snapshot, and the batches since then.
+ * The producer state of the log up to `endOffset`, where a batch ends: the newest usable snapshot, and the batches since then. A snapshot from
+ * before the first segment is of no use: it does not know the batches that are gone, and would take the next ones for out of order.
  * @param stored  in ascending order
  * @throws DamagedLogError
  */
@@ -22,7 +23,8 @@ export async function rebuildProducers(
   endOffset: number,
   stored: readonly StoredProducers[],
 ): Promise<ProducerState> {
-  for (let i = stored.length - 1; i >= 0; i--) {
+  const oldest = Math.min(segments[0]?.baseOffset ?? endOffset, endOffset)
+  for (let i = stored.length - 1; i >= 0 && stored[i]!.offset >= oldest; i--) {
     const { offset, bytes } = stored[i]!
     const state = offset <= endOffset ? decodeProducers(bytes) : undefined
     if (state !== undefined) return replayFrom(state, segments, { startOffset: offset, endOffset })

@@ -29,7 +29,7 @@ export class StoredEpochs {
     if (epoch > this.#epochs.latestEpoch) this.change(epochs => epochs.assign(epoch, startOffset))
   }
 
-  /** Settles when `isStored`; never when the write failed: the node stops then. */
+  /** Settles when `isStored`, or when that has failed: the node stops then. */
   settled(): Promise<void> {
     return this.isStored ? Promise.resolve() : new Promise(resolve => void this.#waiting.push(resolve))
   }
@@ -43,10 +43,20 @@ export class StoredEpochs {
     const removed = before.filter(({ epoch }) => !kept.has(epoch)).map(({ epoch }) => epoch)
     const put = after.filter(entry => !before.includes(entry))
     this.#writes++
-    this.#durable.changeEpochs(put, removed).then(() => {
-      if (--this.#writes > 0) return
-      for (const wake of this.#waiting.splice(0)) wake()
-      this.#stored()
-    }, this.#fail)
+    this.#durable.changeEpochs(put, removed).then(
+      () => {
+        if (--this.#writes > 0) return
+        this.#wake()
+        this.#stored()
+      },
+      (error: Error) => {
+        this.#fail(error)
+        this.#wake()
+      },
+    )
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake()
   }
 }

@@ -129,22 +129,13 @@ export class LogWriter {
     this.#maybeFlush()
   }
 
-  /** Nothing is queued or under way, and the file was cut to this offset. */
-  cutTo(offset: number, lastSegment: Segment): void {
-    this.writtenOffset = Math.min(this.writtenOffset, offset)
-    this.flushedOffset = Math.min(this.flushedOffset, offset)
-    this.#startedOffset = this.writtenOffset
-    this.#flushGoal = 0
-    while (this.#dirty.length > 0 && this.#dirty[this.#dirty.length - 1]!.baseOffset > lastSegment.baseOffset) this.#dirty.pop()
-    this.#unflushedBytes = this.#dirty.reduce((sum, segment) => sum + segment.writtenBytes - segment.flushedBytes, 0)
-  }
-
-  /** Starts at another offset; nothing is queued or under way. */
-  restartAt(offset: number): void {
-    this.#dirty.length = 0
-    this.#unflushedBytes = 0
-    this.#flushGoal = 0
+  /** The log now ends at `offset`, and consists of these segments. Nothing is queued or under way. */
+  cutTo(offset: number, segments: readonly Segment[]): void {
     this.writtenOffset = this.flushedOffset = this.#startedOffset = offset
+    this.#flushGoal = 0
+    const left = this.#dirty.filter(segment => segments.includes(segment))
+    this.#dirty.splice(0, this.#dirty.length, ...left)
+    this.#unflushedBytes = left.reduce((sum, segment) => sum + segment.writtenBytes - segment.flushedBytes, 0)
   }
 
   /** Nothing is written or flushed any more; who waits is told why. */

@@ -5,6 +5,7 @@ import { SimWorld } from '../../src/env/sim/world.ts'
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '../../src/log/config.ts'
 import { LogStore, type Verdict } from '../../src/log/log-store.ts'
 import type { AppendResult, PartitionLog } from '../../src/log/partition-log.ts'
+import { listIfThere } from '../../src/log/set-aside.ts'
 import type { LogSlice } from '../../src/log/walk.ts'
 import * as batch from '../../src/protocol/batch.ts'
 import type { Codec } from '../../src/protocol/compression.ts'
@@ -136,6 +137,20 @@ export class Lab {
     const bytes = await file.read(0, file.size)
     await file.close()
     return bytes
+  }
+
+  setAside(): Promise<string[]> {
+    return this.#tree(`${DIRECTORY}/logs/set-aside`)
+  }
+
+  async #tree(path: string): Promise<string[]> {
+    const entries = await listIfThere(this.env.disk, path)
+    const found: string[] = []
+    for (const { name, kind } of entries) {
+      if (kind === 'directory') found.push(...(await this.#tree(`${path}/${name}`)))
+      else found.push(`${path}/${name}`)
+    }
+    return found
   }
 
   /** Changes a file behind the log's back, durably. */
