@@ -138,9 +138,23 @@ describe('a crash', () => {
       code: 'ETIMEDOUT',
     })
     world.restart('server')
-    nearSocket.write([Buffer.from('again?')])
-    await world.runFor(50)
+    await world.runFor(1500)
     expect(near.error?.code).toBe('ECONNRESET')
+  })
+
+  test('with bytes unread is a reset, also for a peer whose window is full', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const world = new SimWorld(seed)
+      const { near, nearSocket, farSocket } = await world.run(() => connected(world))
+      farSocket.pause()
+      nearSocket.write([Buffer.alloc(2_000_000)])
+      await world.runFor(100)
+      farSocket.end()
+      await world.runFor(100)
+      world.crash('server', { power: false })
+      await world.runFor(100)
+      expect(near.error?.code).toBe('ECONNRESET')
+    }
   })
 
   test('leaves the machine to a next life with the same disk and free ports', async () => {

@@ -75,6 +75,7 @@ export class SimHost {
     this.#process = new SimProcess(this, this.#process.monotonicStart + 1_000_000)
     this.pausedUntil = 0
     this.silent = false
+    this.world.network.hostIsBack(this)
     this.#env = this.#newEnv()
     return this.#env
   }

@@ -9,6 +9,8 @@ import type { SimWorld } from './world.ts'
 
 const FIRST_FREE_PORT = 40_000
 const FIRST_CLIENT_PORT = 50_000
+/** Between two tries of a sender that gets no answer, at most. */
+const RESEND_MS = 1000
 const OWN_NAMES = new Set(['localhost', '127.0.0.1', '::1'])
 const ALL_INTERFACES = new Set(['0.0.0.0', '::', ''])
 
@@ -27,6 +29,8 @@ export class SimNetwork {
   readonly #cuts = new Set<string>()
   /** What waits at a cut, as the sender's kernel would send it again. */
   readonly #held = new Map<string, (() => void)[]>()
+  /** Connections whose other end does not know that they are over. */
+  readonly #silentlyGone = new Map<SimHost, SimSocket[]>()
   #nextPort = FIRST_CLIENT_PORT
 
   constructor(world: SimWorld) {
@@ -142,8 +146,18 @@ export class SimNetwork {
   processDied(process: SimProcess, options: { readonly silent: boolean }): void {
     this.#listeners.delete(process.host)
     process.host.silent = options.silent
-    for (const socket of this.#sockets.get(process) ?? []) socket.processDied({ silent: options.silent, reset: this.random.chance(0.5) })
+    const sockets = [...(this.#sockets.get(process) ?? [])]
+    for (const socket of sockets) socket.processDied({ silent: options.silent, reset: this.random.chance(0.5) })
     this.#sockets.delete(process)
+    if (options.silent) this.#silentlyGone.set(process.host, [...(this.#silentlyGone.get(process.host) ?? []), ...sockets])
+  }
+
+  /** Its peers' kernels send again, now and then, what was never acknowledged. */
+  hostIsBack(host: SimHost): void {
+    for (const socket of this.#silentlyGone.get(host) ?? []) {
+      this.world.schedule(this.random.between(0, RESEND_MS), 'resent', () => socket.machineIsBack())
+    }
+    this.#silentlyGone.delete(host)
   }
 
   closed(socket: SimSocket): void {

@@ -105,10 +105,17 @@ export class SimSocket implements Socket {
   /** @param o.silent  the machine is gone: nobody tells the peer */
   processDied(o: { readonly silent: boolean; readonly reset: boolean }): void {
     if (this.#gone) return
+    const unread = this.#arrived.some(arrival => arrival.type === 'bytes')
     this.#leave()
     if (o.silent) return
-    if (o.reset) this.#toPeer('reset', () => this.#peer.#reset())
+    if (o.reset || unread) this.#toPeer('reset', () => this.#peer.#reset())
     else if (!this.#endSent) this.#toPeer('end', () => this.#peer.#receive({ type: 'end' }))
+  }
+
+  /** The machine that left silently is back: what its peer still tries to send is answered with a reset. */
+  machineIsBack(): void {
+    if (this.#peer.#gone || this.#peer.#travellingBytes + this.#peer.#unsentBytes === 0) return
+    this.#toPeer('reset', () => this.#peer.#reset())
   }
 
   /** Puts on the wire what the window allows, in pieces of the network's choice. */
