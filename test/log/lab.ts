@@ -1,5 +1,5 @@
 // One log on a simulated host: opened, appended to, killed, opened again. Used by the tests of this folder.
-import { type Kv, sleep } from '../../src/env/env.ts'
+import { type Disk, type Kv, sleep } from '../../src/env/env.ts'
 import type { SimEnv } from '../../src/env/sim/host.ts'
 import { SimWorld } from '../../src/env/sim/world.ts'
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '../../src/log/config.ts'
@@ -33,6 +33,8 @@ export class Lab {
   verdict!: Verdict
   loose = false
   readonly failures: Error[] = []
+  /** The disk as the store sees it. */
+  watch: (disk: Disk) => Disk = disk => disk
   progressCount = 0
 
   constructor(seed: number, o: LabOptions = {}) {
@@ -52,15 +54,18 @@ export class Lab {
   async openStore(o: { clean: boolean }): Promise<void> {
     this.meta = await this.env.kv.open(`${DIRECTORY}/meta`)
     const { hotTailBytes, minIndexIntervalBytes = 1, maxIdleFiles } = this.#o
-    this.store = await LogStore.open(this.env, {
-      directory: DIRECTORY,
-      meta: this.meta,
-      clean: o.clean,
-      fail: error => void this.failures.push(error),
-      minIndexIntervalBytes,
-      ...(hotTailBytes === undefined ? {} : { hotTailBytes }),
-      ...(maxIdleFiles === undefined ? {} : { maxIdleFiles }),
-    })
+    this.store = await LogStore.open(
+      { ...this.env, disk: this.watch(this.env.disk) },
+      {
+        directory: DIRECTORY,
+        meta: this.meta,
+        clean: o.clean,
+        fail: error => void this.failures.push(error),
+        minIndexIntervalBytes,
+        ...(hotTailBytes === undefined ? {} : { hotTailBytes }),
+        ...(maxIdleFiles === undefined ? {} : { maxIdleFiles }),
+      },
+    )
   }
 
   async open(o: { clean?: boolean } = {}): Promise<PartitionLog> {
