@@ -18,8 +18,8 @@ export interface StartOptions {
 const NOT_SETTINGS = /^OTTLA_(BOOTSTRAP_SERVER|COMPAT_.*|BENCH_.*|TEST_.*)$/
 
 export async function start(options: StartOptions): Promise<void> {
-  const { startNode, parseProperties } = await import('../../src/index.ts')
-  const file: Record<string, string> = options.config === undefined ? {} : parseProperties(readConfig(options.config))
+  const { startNode } = await import('../../src/index/start-node.ts')
+  const file = options.config === undefined ? {} : await readConfig(options.config)
   const typed = { ...fromEnvironment(process.env), ...settings('-X', options.set) }
   const port = options.port === undefined ? undefined : whole('--port', options.port, 0, 65_535)
   const node = await startNode({
@@ -60,9 +60,10 @@ function signalled(): Promise<void> {
   })
 }
 
-function readConfig(path: string): string {
+async function readConfig(path: string): Promise<Record<string, string>> {
+  const { parseProperties } = await import('../../src/index.ts')
   try {
-    return readFileSync(path, 'utf8')
+    return parseProperties(readFileSync(path, 'utf8'))
   } catch (error) {
     throw new UsageError(`--config ${path}: ${(error as Error).message}`)
   }

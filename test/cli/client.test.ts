@@ -1,15 +1,19 @@
 // The commands that talk to a broker, against one started by the command line. Needs `npm run build`, which `npm test` does first.
+// OTTLA_TEST_BOOTSTRAP=host:port runs the same against any other single broker with node id 1, such as Apache Kafka.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Broker, type Ended, ottla, Running, startBroker } from './processes.ts'
 
 let broker: Broker
 beforeAll(async () => {
-  broker = await startBroker(['--port', '0', '--memory'])
+  const bootstrap = process.env['OTTLA_TEST_BOOTSTRAP']
+  if (bootstrap === undefined) broker = await startBroker(['--port', '0', '--memory'])
+  else broker = { bootstrap, pid: 0, log: () => '', stop: async () => 0, kill: async () => {} }
 })
 afterAll(async () => void (await broker?.stop()))
 
 let topics = 0
-const newTopic = (): string => `topic-${topics++}`
+const stamp = Date.now().toString(36)
+const newTopic = (): string => `topic-${stamp}-${topics++}`
 const at = (...args: string[]): string[] => [...args, '-b', broker.bootstrap]
 
 async function done(args: string[], stdin?: string | Buffer): Promise<string> {

@@ -31,7 +31,7 @@ export async function install(sources: string, o: { fetch: boolean; wanted(clien
   const cache = cacheDirectory()
   mkdirSync(cache, { recursive: true })
   const packages = join(cache, 'npm')
-  if (o.fetch && o.wanted('kcat')) await debian('kcat', ['kcat'])
+  if (o.fetch && o.wanted('kcat') && !(await works('kcat', ['-V']))) await debian(['kcat'])
 
   const node = ['kafkajs', 'platformatic', 'librdkafka'].some(name => o.wanted(name))
   const npm = node ? await attempt(() => npmPackages(sources, packages, o.fetch)) : skipped
@@ -57,9 +57,8 @@ function say(what: string): void {
   process.stderr.write(`compat: ${what}\n`)
 }
 
-/** Installs Debian packages when `command` (or a header) is missing and this is root on Debian; silent otherwise. */
-async function debian(command: string, names: readonly string[]): Promise<void> {
-  if (await works('sh', ['-c', `command -v ${command}`])) return
+/** Installs Debian packages when this is root on Debian; does nothing otherwise. */
+async function debian(names: readonly string[]): Promise<void> {
   if (process.getuid?.() !== 0 || !(await works('apt-get', ['--version']))) return
   say(`installing ${names.join(' ')} from Debian`)
   const options: RunOptions = { timeoutMs: 300_000, expect: 'any', env: { DEBIAN_FRONTEND: 'noninteractive' } }
@@ -104,7 +103,7 @@ async function librdkafkaBinding(packages: string, fetch: boolean): Promise<'ins
   if (!fetch) throw new Error('the binding is not compiled: run without --no-install')
   const headers = '#include <zlib.h>\n#include <zstd.h>\n#include <openssl/ssl.h>\n'
   if (!(await works('g++', ['-E', '-x', 'c++', '-'], headers))) {
-    await debian('no-such-command', ['g++', 'make', 'python3', 'zlib1g-dev', 'libzstd-dev', 'libssl-dev'])
+    await debian(['g++', 'make', 'python3', 'zlib1g-dev', 'libzstd-dev', 'libssl-dev'])
   }
   say('compiling librdkafka and its Node binding (about two minutes)')
   const prefix = dirname(dirname(process.execPath))

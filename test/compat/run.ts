@@ -28,6 +28,8 @@ OTTLA_COMPAT_CACHE        the cache folder (default ~/.cache/ottla-compat)
 
 const SOURCES = join(ROOT, 'test', 'compat')
 
+const CLIENTS = ['kcat', ...JAVA_VERSIONS.map(version => `java ${version}`), 'librdkafka', 'kafkajs', 'platformatic', 'ottla']
+
 interface Tally {
   passed: number
   failed: number
@@ -50,6 +52,8 @@ async function main(): Promise<number> {
     return 0
   }
   const only = values.only?.split(',').map(name => name.trim())
+  const unknown = only?.filter(name => !CLIENTS.some(client => client === name || client.startsWith(`${name} `))) ?? []
+  if (unknown.length > 0) throw new Error(`--only ${unknown.join(',')}: there are ${CLIENTS.join(', ')}`)
   const wanted = (client: string) => only === undefined || only.some(name => client === name || client.startsWith(`${name} `))
   const installed = await install(SOURCES, { fetch: !values['no-install'], wanted })
   if (values.install) return 0
