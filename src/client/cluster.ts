@@ -8,6 +8,7 @@ import { Metadata } from '../protocol/api/03-metadata.ts'
 import { errorName, KafkaError, NETWORK_EXCEPTION } from '../protocol/errors.ts'
 import type { ResponseOut } from '../protocol/schema.ts'
 import { emptyMetadata, type LeaderName, type MetadataAnswer, type MetadataEvent, type MetadataState, nextAskMs, step } from './metadata.ts'
+import { type Hold, Occupancy } from './operation.ts'
 import { type Backoff, backoffMs } from './retry.ts'
 
 export interface Address {
@@ -25,6 +26,7 @@ export interface ClusterOptions {
   readonly requestTimeoutMs: number
   readonly backoff: Backoff
   readonly allowAutoTopicCreation: boolean
+  readonly hold: Hold
 }
 
 export type Lane = 'main' | 'fetch'
@@ -54,6 +56,7 @@ export class Cluster {
   readonly env: Env
   readonly options: ClusterOptions
   readonly metadata: MetadataState
+  readonly occupancy: Occupancy
   readonly #slots = new Map<string, Slot>()
   readonly #listeners = new Set<() => void>()
   readonly #waiters = new Set<Waiter>()
@@ -66,6 +69,7 @@ export class Cluster {
   constructor(env: Env, options: ClusterOptions) {
     this.env = env
     this.options = options
+    this.occupancy = new Occupancy(options.hold)
     const maxima = { maxAgeMs: METADATA_MAX_AGE_MS, maxIdleMs: METADATA_MAX_IDLE_MS }
     this.metadata = emptyMetadata({ ...maxima, backoff: METADATA_BACKOFF })
   }

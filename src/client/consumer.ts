@@ -83,7 +83,7 @@ export class Consumer {
       if (!wanted.has(key)) unassign(this.#fetcher, topic, partition)
     }
     for (const { topic, partition, position } of assignments) seek(this.#fetcher, topic, partition, checked(position))
-    for (const { topic } of assignments) this.#cluster.want(topic)
+    this.#wantTopics()
     this.#step({ type: 'tick' })
   }
 
@@ -133,7 +133,7 @@ export class Consumer {
         this.#step({ type: 'tick' })
         if (records.length > 0) return records
         if (deadline.elapsedMs >= options.maxWaitMs || this.#closed) return []
-        if (!hasPolled(this.#fetcher)) await this.#woken(deadline.leftMs)
+        if (!hasPolled(this.#fetcher)) await this.#cluster.occupancy.during(() => this.#woken(deadline.leftMs))
       }
     } finally {
       this.#polling = false
@@ -158,7 +158,7 @@ export class Consumer {
       if (deadline.elapsedMs >= deadline.timeoutMs) {
         throw this.#cluster.unreachable(`the position of ${target.topic}-${target.partition} was not found in ${deadline.timeoutMs} ms`)
       }
-      await this.#woken(deadline.leftMs)
+      await this.#cluster.occupancy.during(() => this.#woken(deadline.leftMs))
     }
   }
 

@@ -8,6 +8,7 @@ import { type Address, Cluster } from './cluster.ts'
 import { Consumer } from './consumer.ts'
 import type { AutoOffsetReset } from './fetcher.ts'
 import type { IsolationLevel } from './offsets.ts'
+import type { Hold } from './operation.ts'
 import type { Partitioner } from './partitioner.ts'
 import { Producer } from './producer.ts'
 
@@ -86,11 +87,16 @@ export class Kafka {
   readonly #env: Env
   readonly #bootstrap: readonly Address[]
   readonly #settings: KafkaSettings
+  readonly #hold: Hold
   readonly #open = new Set<Closable>()
 
-  /** Opens nothing yet: connections are made when they are needed. */
-  constructor(env: Env, settings: KafkaSettings) {
+  /**
+   * Opens nothing yet: connections are made when they are needed.
+   * @param hold  called while somebody waits for this client; where timers keep no process alive it has to do that
+   */
+  constructor(env: Env, settings: KafkaSettings, hold: Hold = () => () => undefined) {
     this.#env = env
+    this.#hold = hold
     this.#settings = settings
     this.#bootstrap = parseServers(settings.bootstrapServers)
   }
@@ -168,6 +174,7 @@ export class Kafka {
       requestTimeoutMs: settings.requestTimeoutMs ?? 30_000,
       backoff: { initialMs: settings.retryBackoffMs ?? 100, maxMs: settings.retryBackoffMaxMs ?? 1000 },
       allowAutoTopicCreation,
+      hold: this.#hold,
     })
   }
 }

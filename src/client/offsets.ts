@@ -31,6 +31,11 @@ export interface FoundOffset {
   readonly leaderEpoch: number
 }
 
+interface LookupOptions {
+  readonly isolationLevel: IsolationLevel
+  readonly deadline: Deadline
+}
+
 interface Open {
   readonly index: number
   readonly query: OffsetQuery
@@ -38,11 +43,11 @@ interface Open {
 }
 
 /** One result or error per query, in their order. Rejects when the client is closed. */
-export async function lookUpOffsets(
-  cluster: Cluster,
-  queries: readonly OffsetQuery[],
-  options: { readonly isolationLevel: IsolationLevel; readonly deadline: Deadline },
-): Promise<(FoundOffset | Error)[]> {
+export function lookUpOffsets(cluster: Cluster, queries: readonly OffsetQuery[], options: LookupOptions): Promise<(FoundOffset | Error)[]> {
+  return cluster.occupancy.during(() => lookUp(cluster, queries, options))
+}
+
+async function lookUp(cluster: Cluster, queries: readonly OffsetQuery[], options: LookupOptions): Promise<(FoundOffset | Error)[]> {
   const { deadline } = options
   const results: (FoundOffset | Error)[] = []
   let open = queries.map((query, index): Open => ({ index, query, failure: undefined }))
@@ -97,7 +102,7 @@ async function askLeader(
   cluster: Cluster,
   nodeId: number,
   group: readonly Led[],
-  options: { readonly isolationLevel: IsolationLevel; readonly deadline: Deadline },
+  options: LookupOptions,
   results: (FoundOffset | Error)[],
 ): Promise<void> {
   const byName = new Map<string, Open>()

@@ -7,6 +7,39 @@ import { asksForMetadata, backoffMs } from './retry.ts'
 /** A broker that answers at the end of the time given to it is still heard. */
 export const ANSWER_MARGIN_MS = 1000
 
+/** Keeps the process alive until the result is called. Timers do not, so without it a program that waits for a broker to come would just end. */
+export type Hold = () => () => void
+
+/** Holds the process while somebody waits for an outcome. */
+export class Occupancy {
+  readonly #hold: Hold
+  #count = 0
+  #release: (() => void) | undefined
+
+  constructor(hold: Hold) {
+    this.#hold = hold
+  }
+
+  enter(count = 1): void {
+    if (this.#count === 0) this.#release = this.#hold()
+    this.#count += count
+  }
+
+  leave(count = 1): void {
+    this.#count -= count
+    if (this.#count === 0) this.#release?.()
+  }
+
+  async during<T>(operation: () => Promise<T>): Promise<T> {
+    this.enter()
+    try {
+      return await operation()
+    } finally {
+      this.leave()
+    }
+  }
+}
+
 /** Counts from the start of an operation. */
 export class Deadline {
   readonly timeoutMs: number
@@ -38,7 +71,11 @@ export function mayWorkLater(error: unknown): boolean {
  * @param attempt  is called again, after a backoff and with new metadata where that may help, while what it throws may work later
  * @throws what the last attempt threw
  */
-export async function retrying<T>(cluster: Cluster, deadline: Deadline, attempt: () => Promise<T>): Promise<T> {
+export function retrying<T>(cluster: Cluster, deadline: Deadline, attempt: () => Promise<T>): Promise<T> {
+  return cluster.occupancy.during(() => attemptUntil(cluster, deadline, attempt))
+}
+
+async function attemptUntil<T>(cluster: Cluster, deadline: Deadline, attempt: () => Promise<T>): Promise<T> {
   const { clock, random } = cluster.env
   for (let attempts = 1; ; attempts++) {
     try {

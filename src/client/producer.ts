@@ -12,6 +12,7 @@ import type { Cluster } from './cluster.ts'
 import { ANSWER_MARGIN_MS, asFailure, mayWorkLater } from './operation.ts'
 import { append, openSender, step } from './sender.ts'
 import type { BatchResult, SenderEffect, SenderEvent, SenderOptions, SenderState } from './sender-state.ts'
+import { BatchTicket, expectRecords, RecordTicket, tellDelivered, tellFailed, type Wave } from './tickets.ts'
 
 export interface ProducerRecord {
   readonly topic: string
@@ -48,7 +49,7 @@ export class Producer {
   #timer: Timer | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
   /** Records given since the last flush; older ones that are not settled yet are in `#flushing`. */
-  #wave: Wave = { unsettled: 0, onSettled: undefined }
+  #wave: Wave
   #flushing: Wave[] = []
   #readyWaiters: (() => void)[] = []
   #closed = false
@@ -58,6 +59,7 @@ export class Producer {
     this.#cluster = cluster
     this.#options = options
     this.#onClose = onClose
+    this.#wave = newWave(cluster)
     this.#sender = openSender(options, cluster.metadata, cluster.env.random)
     cluster.onChange(() => this.#step({ type: 'metadataChanged' }))
   }
@@ -76,19 +78,8 @@ export class Producer {
   send(record: ProducerRecord): Promise<DeliveredRecord> {
     if (this.#closed) return Promise.reject(closedError())
     return new Promise((resolve, reject) => {
-      const wave = this.#wave
-      wave.unsettled++
-      const ticket: Ticket = {
-        delivered: (_, result) => {
-          resolve(result)
-          this.#settled(wave, 1)
-        },
-        failed: (_, error) => {
-          reject(error)
-          this.#settled(wave, 1)
-        },
-      }
-      this.#append(record, ticket, 0)
+      expectRecords(this.#wave, 1)
+      this.#append(record, new RecordTicket(this.#wave, resolve, reject), 0)
     })
   }
 
@@ -101,29 +92,8 @@ export class Producer {
     if (this.#closed) return Promise.reject(closedError())
     if (records.length === 0) return Promise.resolve([])
     return new Promise((resolve, reject) => {
-      const wave = this.#wave
-      wave.unsettled += records.length
-      const results = new Array<DeliveredRecord>(records.length)
-      let unsettled = records.length
-      let failedCount = 0
-      let failure: Error | undefined
-      const count = (): void => {
-        if (--unsettled > 0) return
-        if (failure === undefined) resolve(results)
-        else reject(failedCount === 1 ? failure : withCount(failure, failedCount, records.length))
-        this.#settled(wave, records.length)
-      }
-      const ticket: Ticket = {
-        delivered: (index, result) => {
-          results[index] = result
-          count()
-        },
-        failed: (_, error) => {
-          failure ??= error
-          failedCount++
-          count()
-        },
-      }
+      expectRecords(this.#wave, records.length)
+      const ticket = new BatchTicket(this.#wave, records.length, resolve, reject)
       records.forEach((record, index) => void this.#append(record, ticket, index))
     })
   }
@@ -138,7 +108,7 @@ export class Producer {
   flush(): Promise<void> {
     if (this.#wave.unsettled > 0) {
       this.#flushing.push(this.#wave)
-      this.#wave = { unsettled: 0, onSettled: undefined }
+      this.#wave = newWave(this.#cluster)
       this.#step({ type: 'flush' })
     }
     const open = this.#flushing.filter(wave => wave.unsettled > 0)
@@ -205,11 +175,6 @@ export class Producer {
       this.#turnAsked = false
       this.#step({ type: 'tick' })
     })
-  }
-
-  #settled(wave: Wave, count: number): void {
-    wave.unsettled -= count
-    if (wave.unsettled === 0) wave.onSettled?.()
   }
 
   #step(event: SenderEvent): void {
@@ -325,9 +290,8 @@ export class Producer {
   }
 }
 
-interface Wave {
-  unsettled: number
-  onSettled: (() => void) | undefined
+function newWave({ occupancy }: Cluster): Wave {
+  return { occupancy, unsettled: 0, onSettled: undefined }
 }
 
 const WRITTEN: BatchResult = { errorCode: NONE, errorMessage: null, baseOffset: -1, logAppendTimeMs: -1, recordErrors: [] }
@@ -366,31 +330,6 @@ function topicDataOf(batches: readonly Batch[], encoded: ReadonlyMap<Batch, Buff
     topicId: sender.metadata.topics.get(name)?.topicId ?? ZERO_UUID,
     partitionData,
   }))
-}
-
-function tellDelivered(batch: Batch, baseOffset: number, logAppendTimeMs: number): void {
-  const { topic, partition, records, tickets, indexes } = batch
-  for (let i = 0; i < records.length; i++) {
-    const offset = baseOffset < 0 ? -1 : baseOffset + i
-    const timestamp = logAppendTimeMs < 0 ? records[i]!.timestamp : logAppendTimeMs
-    tickets[i]!.delivered(indexes[i]!, { topic, partition, offset, timestamp })
-  }
-}
-
-function tellFailed({ records, failure }: Extract<SenderEffect, { type: 'failed' }>): void {
-  const { tickets, indexes } = records
-  const blamed = new Map(failure.recordErrors.map(({ batchIndex, batchIndexErrorMessage }) => [batchIndex, batchIndexErrorMessage]))
-  for (let i = 0; i < tickets.length; i++) {
-    const own = blamed.get(i)
-    const message =
-      blamed.size === 0 ? failure.message : own === undefined ? 'another record of the same batch was refused' : (own ?? failure.message)
-    tickets[i]!.failed(indexes[i]!, new KafkaError(failure.code, message))
-  }
-}
-
-function withCount(failure: Error, failedCount: number, count: number): Error {
-  if (!(failure instanceof KafkaError)) return failure
-  return new KafkaError(failure.code, `${failedCount} of ${count} records failed, the first: ${failure.message}`, { cause: failure })
 }
 
 function bytesOf(value: string | Uint8Array | null): Uint8Array | null {

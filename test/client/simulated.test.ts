@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ConsumedRecord, Consumer } from '../../src/client/consumer.ts'
 import { Kafka } from '../../src/client/kafka.ts'
+import type { Hold } from '../../src/client/operation.ts'
 import { sleep } from '../../src/env/env.ts'
 import { SimWorld } from '../../src/env/sim/world.ts'
 import * as errors from '../../src/protocol/errors.ts'
@@ -13,20 +14,33 @@ interface Scene {
   readonly kafka: Kafka
 }
 
+interface Held {
+  count: number
+}
+
+function holding(held: Held): Hold {
+  return () => {
+    held.count++
+    return () => void held.count--
+  }
+}
+
 async function scene<T>(
   options: { seed?: number; nodes?: number },
   play: (scene: Scene) => Promise<T>,
 ): Promise<{ result: T; world: SimWorld }> {
   const world = new SimWorld(options.seed ?? 1)
   const cluster = new FakeCluster(world, options.nodes ?? 1)
+  const held: Held = { count: 0 }
   const result = await world.run(
     async () => {
       await cluster.startAll()
-      await using kafka = new Kafka(world.env('client'), { bootstrapServers: cluster.bootstrapServers })
+      await using kafka = new Kafka(world.env('client'), { bootstrapServers: cluster.bootstrapServers }, holding(held))
       return await play({ world, cluster, kafka })
     },
     { maxMs: 600_000 },
   )
+  expect(held.count).toBe(0)
   expect(world.failures).toEqual([])
   return { result, world }
 }
@@ -250,6 +264,27 @@ describe('failures', () => {
       return await sending
     })
     expect(result.offset).toBe(0)
+  })
+
+  test('whoever waits holds the process, whoever does not lets go', async () => {
+    const world = new SimWorld(3)
+    world.env('broker1')
+    const held: Held = { count: 0 }
+    await world.run(async () => {
+      await using kafka = new Kafka(world.env('client'), { bootstrapServers: 'broker1:9092' }, holding(held))
+      const producer = kafka.producer({ metadataTimeoutMs: 1000 })
+      const consumer = kafka.consumer()
+      consumer.assign([{ topic: 't', partition: 0, position: { offset: 0 } }])
+      expect(held.count).toBe(0)
+      const outcomes = Promise.allSettled([
+        producer.sendBatch([1, 2].map(() => ({ topic: 't', value: 'v' }))),
+        consumer.poll({ maxWaitMs: 1000 }),
+        kafka.admin({ timeoutMs: 1000 }).listTopics(),
+      ])
+      expect(held.count).toBe(3)
+      await outcomes
+      expect(held.count).toBe(0)
+    })
   })
 
   test('a cluster that never comes is reported with the reason', async () => {
