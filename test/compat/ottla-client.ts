@@ -230,13 +230,14 @@ export const OTTLA_CLIENT_CHECKS: readonly OttlaClientCheck[] = [
         deepStrictEqual([value, source, isDefault], ['1234567', 'topic', false])
       })
       const operations = [
-        { operation: 'set', name: 'cleanup.policy', value: 'compact' },
+        { operation: 'set', name: 'cleanup.policy', value: 'delete' },
         { operation: 'append', name: 'cleanup.policy', value: 'delete' },
         { operation: 'delete', name: 'retention.ms' },
       ] as const
       for (const operation of operations) await admin.incrementalAlterConfigs([{ type: 'topic', name: topic, operations: [operation] }])
       await eventually(async () => {
-        deepStrictEqual((await entry('cleanup.policy')).value, 'compact,delete')
+        const { value, source } = await entry('cleanup.policy')
+        deepStrictEqual([value, source], ['delete', 'topic'])
         deepStrictEqual((await entry('retention.ms')).isDefault, true)
       })
       const bad = [{ operation: 'set', name: 'retention.ms', value: 'long' }] as const
