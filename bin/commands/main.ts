@@ -42,7 +42,7 @@ function addStart(ottla: Command): void {
   ottla
     .command('start')
     .description('Start a broker in this terminal; Ctrl-C stops it.')
-    .option('-d, --data <dir>', 'data directory, made when missing', './ottla-data')
+    .option('-d, --data <dir>', 'data directory, made when missing (default: log.dirs of the settings, else ./ottla-data)')
     .option('--memory', 'keep everything in memory; all is gone at the end')
     .option('-p, --port <n>', 'port to listen on, 0 for any free one (default: 9092)')
     .option('-c, --config <file>', "a server.properties with Kafka's keys")

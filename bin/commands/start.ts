@@ -5,7 +5,7 @@ import { settings, UsageError, whole } from './failure.ts'
 import { print, printJson } from './output.ts'
 
 export interface StartOptions {
-  readonly data: string
+  readonly data?: string
   readonly memory?: true
   readonly port?: string
   readonly config?: string
@@ -21,11 +21,15 @@ export async function start(options: StartOptions): Promise<void> {
   const { startNode } = await import('../../src/index/start-node.ts')
   const file = options.config === undefined ? {} : await readConfig(options.config)
   const typed = { ...fromEnvironment(process.env), ...settings('-X', options.set) }
-  const port = options.port === undefined ? undefined : whole('--port', options.port, 0, 65_535)
+  const config = { ...file, ...typed }
+  const directory = options.data ?? config['log.dirs']?.split(',')[0]?.trim() ?? config['log.dir'] ?? './ottla-data'
+  const port = options.port === undefined ? defaultPort(config) : whole('--port', options.port, 0, 65_535)
+  // From here on, so that a signal that follows the ready line finds us listening.
+  const signal = signalled()
   const node = await startNode({
-    ...(options.memory ? { memory: true } : { dataDirectory: options.data }),
+    ...(options.memory ? { memory: true } : { dataDirectory: directory }),
     ...(port === undefined ? {} : { port }),
-    config: { ...file, ...typed },
+    config,
     logger: loggerTo(process.stderr, options.logLevel, options.json === true),
     // A server.properties made for Apache Kafka may hold much that means nothing here; what was typed for us must mean something.
     onUnknownKey(key, sentence) {
@@ -38,25 +42,32 @@ export async function start(options: StartOptions): Promise<void> {
   if (options.json) await printJson({ event: 'ready', bootstrap, nodes: [{ id: nodeId, pid: process.pid, port: bound }] })
   else
     await print(
-      `Ottla is ready at ${bootstrap} (node ${nodeId}, ${options.memory ? 'in memory' : `data in ${options.data}`}). Ctrl-C stops it.\n`,
+      `Ottla is ready at ${bootstrap} (node ${nodeId}, ${options.memory ? 'in memory' : `data in ${directory}`}). Ctrl-C stops it.\n`,
     )
 
-  const failure = await Promise.race([signalled(), node.failed])
+  const failure = await Promise.race([signal, node.failed])
   if (failure instanceof Error) throw failure
-  // A second signal does not wait for the disk; the next start then recovers as after a crash.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(signal === 'SIGINT' ? 130 : 143))
   await node.close()
 }
 
+/** Also in memory: the default of every client command must find it. */
+function defaultPort(config: Readonly<Record<string, string>>): number | undefined {
+  return config['listeners'] === undefined ? 9092 : undefined
+}
+
+/** Settles at the first SIGINT or SIGTERM. The second does not wait for the disk: the next start then recovers as after a crash. */
 function signalled(): Promise<void> {
   return new Promise(resolve => {
-    const stop = () => {
-      process.off('SIGINT', stop)
-      process.off('SIGTERM', stop)
-      resolve()
+    let count = 0
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      process.on(signal, () => {
+        if (++count > 1) process.exit(code)
+        resolve()
+      })
     }
-    process.on('SIGINT', stop)
-    process.on('SIGTERM', stop)
   })
 }
 

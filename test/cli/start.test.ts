@@ -1,5 +1,5 @@
 // `ottla start` as a process. Needs `npm run build`, which `npm test` does first.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -61,6 +61,13 @@ describe('a started broker', () => {
     expect(ready).toEqual({ event: 'ready', bootstrap: ready.bootstrap, nodes: [{ id: 1, pid: running.child.pid, port }] })
     running.child.kill('SIGINT')
     expect(await running.exit).toBe(0)
+  })
+
+  test.runIf(process.platform === 'linux')('has sixteen threads for its disk, though Node would start four', async () => {
+    const broker = await startBroker(['--port', '0', '--data', join(folder, 'threads')])
+    // Node itself needs seven; no pool of four makes that more than sixteen.
+    expect(readdirSync(`/proc/${broker.pid}/task`).length).toBeGreaterThan(16)
+    await broker.stop()
   })
 
   test('keeps its records over a clean stop and over kill -9', async () => {
