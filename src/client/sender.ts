@@ -10,8 +10,8 @@
 //    could be written although the first was refused, and before it.
 //  - No batch is numbered more than four after the oldest unacknowledged one, also when newer ones were acknowledged before it: the broker
 //    would no longer know it when it comes again.
-// We differ from Kafka's client in the last two rules, and in two more: epochs are raised per partition (the broker keeps them so), so a gap in one partition disturbs no other; and without
-// idempotence one batch per partition is in flight, so that retries keep the order there too.
+// We differ from Kafka's client in the last two rules, and in two more: epochs are raised per partition (the broker keeps them so), so a gap in
+// one partition disturbs no other; and without idempotence one batch per partition is in flight, so that retries keep the order there too.
 import { BATCH_HEADER_BYTES } from '../protocol/batch.ts'
 import * as errors from '../protocol/errors.ts'
 import { assert } from '../util/assert.ts'
