@@ -4,6 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { Kafka } from '../../src/client/kafka.ts'
+import { realEnv } from '../../src/env/real/env.ts'
+import { silentLogger } from '../../src/env/real/logger.ts'
 import { type Broker, startBroker } from './broker.ts'
 import { buildSuites, type Suite } from './checks.ts'
 import { type Client, expectEqual, expectTrue, type World } from './client.ts'
@@ -12,6 +15,7 @@ import { openKcat } from './clients/kcat.ts'
 import { type LibraryOptions, openLibrary } from './clients/library.ts'
 import { openOttla } from './clients/ottla.ts'
 import { type Installed, install, isMissing, JAVA_VERSIONS } from './install.ts'
+import { OTTLA_CLIENT_CHECKS } from './ottla-client.ts'
 import { fetchOnce } from './probe.ts'
 import { killLeftovers } from './process.ts'
 import { EVERYTHING } from './records.ts'
@@ -67,6 +71,7 @@ async function main(): Promise<number> {
     try {
       const world = worldOf(bootstrap, broker === undefined ? undefined : data, clients)
       const suites = buildSuites(clients, world)
+      if (wanted('ottla')) suites.push(librarySuite(world))
       if (broker !== undefined) suites.push(brokerSuite(broker, installed, world))
       for (const suite of suites) await runSuite(suite, tally)
     } finally {
@@ -185,6 +190,22 @@ function worldOf(bootstrap: string, dataDirectory: string | undefined, clients: 
   }
 }
 
+/** Our own client library, in this process. */
+function librarySuite(world: World): Suite {
+  const checks = OTTLA_CLIENT_CHECKS.map(check => ({
+    name: check.name,
+    async run() {
+      const kafka = new Kafka(realEnv({ logger: silentLogger }), { bootstrapServers: world.bootstrap, clientId: 'compat-ottla' })
+      try {
+        await check.run(kafka, world.topicName('library'))
+      } finally {
+        await kafka.close()
+      }
+    },
+  }))
+  return { client: 'ottla client', checks }
+}
+
 /** What must hold of our broker after all that. */
 function brokerSuite(broker: Broker, installed: Installed, world: World): Suite {
   const jars = installed.jars.get('4.3.1')
@@ -223,6 +244,8 @@ function brokerSuite(broker: Broker, installed: Installed, world: World): Suite 
   return { client: 'broker', checks }
 }
 
+// Timers of our client keep no process alive.
+setInterval(() => {}, 2 ** 30)
 process.exitCode = await main().catch((error: Error) => {
   process.stderr.write(`compat: ${error.message}\n`)
   return 1
