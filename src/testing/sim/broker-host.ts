@@ -8,6 +8,8 @@ import type { SimWorld } from '../../env/sim/world.ts'
 export const BROKER = 'broker'
 export const PORT = 9092
 const DIRECTORY = '/data'
+/** Part of the path of every file that holds records. */
+const SEGMENTS = '.log'
 /** A clean close answers what was accepted, within a grace of its own, and flushes. */
 const CLOSE_MS = 60_000
 /** To open on the worst disk, with everything to recover. */
@@ -20,6 +22,8 @@ export class BrokerHost {
   readonly #upWaiters: (() => void)[] = []
   #node: Node | undefined
   #closing = false
+  /** The disk was told to fail: a node that stops for it does as it should. How long it stays down then. */
+  #expectedDownMs: number | undefined
   /** Counts starts: which life it is, or will be. */
   life = 0
   crashCount = 0
@@ -29,7 +33,12 @@ export class BrokerHost {
   constructor(world: SimWorld, o: { properties: Readonly<Record<string, string>>; fail: (reason: string) => void }) {
     this.#world = world
     this.#fail = o.fail
-    this.#config = parseConfig({ 'node.id': '1', listeners: `PLAINTEXT://${BROKER}:${PORT}`, ...o.properties })
+    this.#config = parseConfig({
+      'node.id': '1',
+      'log.retention.check.interval.ms': '500',
+      listeners: `PLAINTEXT://${BROKER}:${PORT}`,
+      ...o.properties,
+    })
   }
 
   get host(): SimHost {
@@ -53,24 +62,45 @@ export class BrokerHost {
     Node.open(env, { config: this.#config, directory: DIRECTORY }).then(
       node => {
         this.#node = node
-        node.failed.then(error => this.#fail(`the node stopped: ${error.stack ?? error.message}`))
+        node.failed.then(error => this.#stopped(`the node stopped: ${error.stack ?? error.message}`))
         for (const waiter of this.#upWaiters.splice(0)) waiter()
       },
-      (error: Error) => this.#fail(`the node did not open: ${error.stack ?? error.message}`),
+      (error: Error) => this.#stopped(`the node did not open: ${error.stack ?? error.message}`),
     )
+  }
+
+  /** The next such operation on a segment fails. A machine with such a disk is switched off before it is used again. */
+  breakDisk(o: { readonly operation: 'write' | 'flush'; readonly downMs: number }): void {
+    this.host.storage.failNext({ operation: o.operation, path: SEGMENTS, code: 'EIO' })
+    this.#expectedDownMs = o.downMs
+  }
+
+  healDisk(): void {
+    this.host.storage.heal()
+  }
+
+  #stopped(reason: string): void {
+    const downMs = this.#expectedDownMs
+    if (downMs === undefined) this.#fail(reason)
+    else this.crash({ power: true, silent: false, downMs })
   }
 
   /** Settles when a node answers requests. */
   up(): Promise<void> {
-    return this.#node === undefined ? new Promise(resolve => this.#upWaiters.push(resolve)) : Promise.resolve()
+    const serves = this.#node !== undefined && !this.#closing
+    return serves ? Promise.resolve() : new Promise(resolve => this.#upWaiters.push(resolve))
   }
 
   crash(o: { readonly power: boolean; readonly silent: boolean; readonly downMs: number }): void {
     if (!this.host.running) return
     this.crashCount++
     this.#node = undefined
-    if (o.power) this.onPowerCut()
-    this.host.crash({ power: o.power, silent: o.silent })
+    // After a failed flush the page cache shows what the disk does not have, and no later flush will write: only a power cut ends that.
+    const power = o.power || this.#expectedDownMs !== undefined
+    this.#expectedDownMs = undefined
+    this.healDisk()
+    if (power) this.onPowerCut()
+    this.host.crash({ power, silent: o.silent })
     this.#world.schedule(o.downMs, 'restart', () => this.start())
   }
 
@@ -83,6 +113,12 @@ export class BrokerHost {
     this.#deadline(CLOSE_MS, life, () => this.#closing, `did not close within ${CLOSE_MS} ms`)
     node.close().then(
       () => {
+        // On its way down it may have met a broken disk, and be gone already.
+        if (this.life !== life || !this.host.running) return
+        if (this.#expectedDownMs !== undefined) {
+          this.crash({ power: true, silent: false, downMs })
+          return
+        }
         this.#node = undefined
         this.host.crash({ power: false })
         this.#world.schedule(downMs, 'restart', () => this.start())

@@ -11,6 +11,8 @@ export interface TopicPlan {
   readonly configs: Readonly<Record<string, string>>
   /** flush.messages is 1: acknowledged means flushed. */
   readonly flushesFirst: boolean
+  /** Old segments are deleted. */
+  readonly retains: boolean
 }
 
 export interface ProducerPlan {
@@ -33,6 +35,10 @@ export type Trouble =
   | { readonly type: 'pause'; readonly ms: number }
   | { readonly type: 'cut'; readonly ms: number; readonly toBroker: boolean; readonly fromBroker: boolean }
   | { readonly type: 'slowDisk'; readonly factor: number; readonly ms: number }
+  /** So many writes to segments find no space; the broker goes on. */
+  | { readonly type: 'fullDisk'; readonly writes: number }
+  /** The next such operation on a segment fails; the broker stops, and its machine is started anew. */
+  | { readonly type: 'brokenDisk'; readonly operation: 'write' | 'flush'; readonly downMs: number }
 
 export interface Plan {
   readonly world: Partial<WorldOptions>
@@ -87,7 +93,9 @@ function drawTrouble(random: SeededRandom): Trouble {
   if (way < 0.75) return { type: 'restart', downMs }
   const ms = random.pick([20, 300, 3000]) * random.fraction()
   if (way < 0.83) return { type: 'pause', ms }
-  if (way < 0.93) return { type: 'cut', ms, toBroker: random.chance(0.7), fromBroker: random.chance(0.7) }
+  if (way < 0.9) return { type: 'cut', ms, toBroker: random.chance(0.7), fromBroker: random.chance(0.7) }
+  if (way < 0.94) return { type: 'fullDisk', writes: random.integerBetween(1, 20) }
+  if (way < 0.97) return { type: 'brokenDisk', operation: random.pick(['write', 'flush']), downMs }
   return { type: 'slowDisk', factor: random.integerBetween(2, 30), ms }
 }
 
@@ -101,7 +109,9 @@ function drawTopic(random: SeededRandom, index: number): TopicPlan {
   if (random.chance(0.3)) configs['segment.ms'] = String(random.integerBetween(50, 2000))
   if (random.chance(0.2)) configs['compression.type'] = random.pick(['uncompressed', 'gzip', 'lz4', 'zstd', 'snappy'])
   if (random.chance(0.2)) configs['message.timestamp.type'] = 'LogAppendTime'
-  return { name: `topic-${index}`, partitions: random.integerBetween(1, 4), configs, flushesFirst }
+  const retains = random.chance(0.2)
+  if (retains) Object.assign(configs, { 'retention.bytes': String(random.integerBetween(5000, 50_000)), 'file.delete.delay.ms': '100' })
+  return { name: `topic-${index}`, partitions: random.integerBetween(1, 4), configs, flushesFirst, retains }
 }
 
 function drawProducer(random: SeededRandom, index: number): ProducerPlan {

@@ -131,6 +131,7 @@ class Simulation {
     if (this.#plan.churn) this.#take('churn', churn(admin, this.#stage, world.stream('churn')))
 
     await this.#troublesOver(admin)
+    await this.#within(HEAL_MS, this.broker.up(), 'a broker that serves')
     this.#heal()
     await this.#within(HEAL_MS, this.broker.up(), 'a broker that serves')
     await sleep(admin.clock, 200 + this.#random.integer(500))
@@ -193,6 +194,12 @@ class Simulation {
         }
         this.#world.schedule(trouble.ms, 'heal', () => network.healAll())
         break
+      case 'fullDisk':
+        host.storage.failNext({ operation: 'write', path: '.log', code: 'ENOSPC', count: trouble.writes })
+        break
+      case 'brokenDisk':
+        this.broker.breakDisk(trouble)
+        break
       case 'slowDisk':
         host.diskSlowness = trouble.factor
         this.#world.schedule(trouble.ms, 'heal', () => {
@@ -210,6 +217,9 @@ class Simulation {
     this.#troubled = false
     this.#world.network.healAll()
     this.broker.host.diskSlowness = 1
+    this.broker.healDisk()
+    // A log that once found the disk full takes records again when it is opened again.
+    if (this.#plan.troubles.some(({ trouble }) => trouble.type === 'fullDisk')) this.broker.restart(10)
   }
 
   async #within<T>(ms: number, promise: Promise<T>, what: string | (() => string)): Promise<T> {

@@ -111,7 +111,8 @@ export async function consume(env: Env, name: string, stage: Stage, counts: Coun
     } catch (error) {
       const lostGround = error instanceof KafkaError && error.codeName === 'OFFSET_OUT_OF_RANGE'
       if (!lostGround) stage.fail(`${name}: polling failed: ${error instanceof Error ? error.stack : error}`)
-      else if (stage.topics.every(topic => topic.flushesFirst)) stage.fail(`${name}: what it had read is gone: ${error.message}`)
+      else if (stage.topics.every(topic => topic.flushesFirst && !topic.retains))
+        stage.fail(`${name}: what it had read is gone: ${error.message}`)
       await sleep(env.clock, 50)
     }
     await kafka.close()
@@ -147,25 +148,39 @@ export function allPartitions(stage: Stage): { topic: string; partition: number 
 /** Everything there is, from the first record to the end. */
 export async function readAll(env: Env, stage: Stage): Promise<void> {
   const kafka = kafkaOf(env, 'final')
+  for (const target of allPartitions(stage)) {
+    while (!(await readPartition(kafka, target, stage.history))) {
+      // Retention took what was about to be read: from the new start again.
+    }
+  }
+  await kafka.close()
+}
+
+async function readPartition(kafka: Kafka, target: { topic: string; partition: number }, history: History): Promise<boolean> {
   const admin = kafka.admin()
-  for (const { topic, partition } of allPartitions(stage)) {
-    const [start, end] = await Promise.all([
-      admin.listOffsets([{ topic, partition, spec: 'earliest' }]),
-      admin.listOffsets([{ topic, partition, spec: 'latest' }]),
-    ])
-    const logStartOffset = start[0]!.offset
-    const endOffset = end[0]!.offset
-    const consumer = kafka.consumer()
-    consumer.assign([{ topic, partition, position: { offset: logStartOffset } }])
-    const records: SeenRecord[] = []
+  const [start, end] = await admin.listOffsets([
+    { ...target, spec: 'earliest' },
+    { ...target, spec: 'latest' },
+  ])
+  await admin.close()
+  const logStartOffset = start!.offset
+  const endOffset = end!.offset
+  const consumer = kafka.consumer()
+  consumer.assign([{ ...target, position: { offset: logStartOffset } }])
+  const records: SeenRecord[] = []
+  try {
     while ((records.at(-1)?.offset ?? logStartOffset - 1) + 1 < endOffset) {
       // Beyond the end: records without acknowledgement (acks=0) may still have been on their way.
       for (const { offset, value } of await consumer.poll({ maxWaitMs: 500 })) {
         if (offset < endOffset) records.push({ offset, ...identify(value) })
       }
     }
+  } catch (error) {
+    if (error instanceof KafkaError && error.codeName === 'OFFSET_OUT_OF_RANGE') return false
+    throw error
+  } finally {
     await consumer.close()
-    stage.history.add({ type: 'final', topic, partition, logStartOffset, endOffset, records })
   }
-  await kafka.close()
+  history.add({ type: 'final', ...target, logStartOffset, endOffset, records })
+  return true
 }
