@@ -88,7 +88,7 @@ async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: 
   let brokerEpoch = -1
 
   await refuseForeignDirectory(env.disk, directory)
-  const meta = await env.kv.open(`${directory}/meta`)
+  const meta = await env.kv.open(`${directory}/meta`, { urgent: true })
   lifetime.owns('meta', () => meta.close())
   const identity = await openIdentity(env, { directory, meta, nodeId })
   lifetime.owns('clean mark', () => (lifetime.failure === undefined && brokerEpoch !== -1 ? markClean(meta, brokerEpoch) : undefined))
