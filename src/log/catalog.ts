@@ -1,6 +1,6 @@
-// What the `index` database keeps for one log. All of it is a cache: the segment files outrank it, and it is rebuilt from them when it is lost.
+// What the `index` database keeps for each log. All of it is a cache: the segment files outrank it, and it is rebuilt from them when it is lost.
 //
-// Keys: topic id (16) · partition u32 · kind (1) · …            values
+// Keys: kind (1) · topic id (16) · partition u32 · …            values
 //   'c'                              the checkpoint             version, closed, segmentBase, position, nextOffset, maxTimestamp, firstTimestamp
 //   'p' offset u64                   producer state at offset   as producer-state.ts writes it
 //   's' base u64                     a closed segment           version, sizeBytes, endOffset, maxTimestamp, firstTimestamp
@@ -31,19 +31,42 @@ export interface ClosedSegment {
 }
 
 export interface CatalogContents {
-  readonly checkpoint: Checkpoint | undefined
+  checkpoint: Checkpoint | undefined
   readonly segments: ClosedSegment[]
   /** Offsets at which there is a producer state, ascending. */
   readonly producerStates: { offset: number; bytes: Buffer }[]
 }
-
-export const EMPTY_CATALOG: CatalogContents = { checkpoint: undefined, segments: [], producerStates: [] }
 
 const VERSION = 1
 const CHECKPOINT = 0x63
 const PRODUCERS = 0x70
 const SEGMENT = 0x73
 const PAGE = 0x78
+const KINDS = [CHECKPOINT, PRODUCERS, SEGMENT, PAGE]
+const ID_BYTES = 20
+
+export function noCatalog(): CatalogContents {
+  return { checkpoint: undefined, segments: [], producerStates: [] }
+}
+
+/** What the database holds of every log, by its id in hex; but for the index pages, which wait until a segment is first read. */
+export async function loadCatalogs(kv: Kv): Promise<Map<string, CatalogContents>> {
+  const catalogs = new Map<string, CatalogContents>()
+  const at = 1 + ID_BYTES
+  for await (const [key, value] of kv.entries({ gte: Buffer.from([CHECKPOINT]), lt: Buffer.from([PAGE]) })) {
+    const kind = key[0]
+    if (key.length < at) continue
+    const id = key.toString('hex', 1, at)
+    let contents = catalogs.get(id)
+    if (contents === undefined) catalogs.set(id, (contents = noCatalog()))
+    if (kind === PRODUCERS) contents.producerStates.push({ offset: Number(key.readBigUInt64BE(at)), bytes: value })
+    const numbers = kind === PRODUCERS ? undefined : decodeNumbers(value)
+    if (numbers === undefined) continue
+    if (kind === CHECKPOINT) contents.checkpoint = checkpointFrom(numbers)
+    else contents.segments.push(segmentFrom(Number(key.readBigUInt64BE(at)), numbers))
+  }
+  return catalogs
+}
 
 export class Catalog {
   readonly #kv: Kv
@@ -52,23 +75,6 @@ export class Catalog {
   constructor(kv: Kv, id: Buffer) {
     this.#kv = kv
     this.#id = id
-  }
-
-  /** One scan; the index pages are left for when a segment is first read. */
-  async load(): Promise<CatalogContents> {
-    let checkpoint: Checkpoint | undefined
-    const segments: ClosedSegment[] = []
-    const producerStates: { offset: number; bytes: Buffer }[] = []
-    const at = this.#id.length + 1
-    for await (const [key, value] of this.#kv.entries({ gte: this.#key(CHECKPOINT), lt: this.#key(PAGE) })) {
-      const kind = key[this.#id.length]
-      if (kind === PRODUCERS) producerStates.push({ offset: Number(key.readBigUInt64BE(at)), bytes: value })
-      const numbers = kind === PRODUCERS ? undefined : decodeNumbers(value)
-      if (numbers === undefined) continue
-      if (kind === CHECKPOINT) checkpoint = checkpointFrom(numbers)
-      else segments.push(segmentFrom(Number(key.readBigUInt64BE(at)), numbers))
-    }
-    return { checkpoint, segments, producerStates }
   }
 
   async loadIndex(segmentBase: number, endPosition: number): Promise<OffsetIndex> {
@@ -81,7 +87,7 @@ export class Catalog {
 
   async loadProducerState(atOrBefore: number): Promise<{ offset: number; bytes: Buffer } | undefined> {
     const range = { gte: this.#key(PRODUCERS), lt: this.#key(PRODUCERS, atOrBefore + 1), reverse: true, limit: 1 }
-    for await (const [key, bytes] of this.#kv.entries(range)) return { offset: Number(key.readBigUInt64BE(this.#id.length + 1)), bytes }
+    for await (const [key, bytes] of this.#kv.entries(range)) return { offset: Number(key.readBigUInt64BE(1 + ID_BYTES)), bytes }
     return undefined
   }
 
@@ -90,8 +96,11 @@ export class Catalog {
   }
 
   /** All of the log's keys. */
-  clear(): Promise<void> {
-    return this.#kv.clear({ gte: this.#key(0), lt: this.#key(0xff) })
+  async clear(): Promise<void> {
+    for (const kind of KINDS) {
+      const lt = this.#key(kind, Number.MAX_SAFE_INTEGER)
+      await this.#kv.clear({ gte: this.#key(kind), lt })
+    }
   }
 
   putCheckpoint(c: Checkpoint): KvOperation {
@@ -155,10 +164,10 @@ export class Catalog {
   }
 
   #key(kind: number, offset?: number): Buffer {
-    const key = Buffer.alloc(this.#id.length + 1 + (offset === undefined ? 0 : 8))
-    this.#id.copy(key)
-    key[this.#id.length] = kind
-    if (offset !== undefined) key.writeBigUInt64BE(BigInt(offset), this.#id.length + 1)
+    const key = Buffer.alloc(1 + ID_BYTES + (offset === undefined ? 0 : 8))
+    key[0] = kind
+    this.#id.copy(key, 1)
+    if (offset !== undefined) key.writeBigUInt64BE(BigInt(offset), 1 + ID_BYTES)
     return key
   }
 }

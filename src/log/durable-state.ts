@@ -22,6 +22,7 @@ export interface DurableLogState {
   readonly marks: Set<Mark>
 }
 
+const MARKS = ['created', 'loose', 'damaged', 'gaps'] as const
 const PREFIX = Buffer.from('log/')
 const ID_BYTES = 20
 
@@ -33,6 +34,34 @@ export function logId(topicId: Uuid, partition: number): Buffer {
   return id
 }
 
+export function topicIdIn(id: Buffer): Uuid {
+  return id.toString('base64url', 0, 16)
+}
+
+export function partitionIn(id: Buffer): number {
+  return id.readUInt32BE(16)
+}
+
+/** What `meta` holds of every log, by its id in hex. */
+export async function loadDurableStates(meta: Kv): Promise<Map<string, DurableLogState>> {
+  const states = new Map<string, DurableLogState>()
+  const idEnd = PREFIX.length + ID_BYTES
+  for await (const [key, value] of meta.entries({ gte: PREFIX, lt: Buffer.concat([PREFIX, Buffer.alloc(ID_BYTES + 1, 0xff)]) })) {
+    const id = key.toString('hex', PREFIX.length, idEnd)
+    let state = states.get(id)
+    if (state === undefined) states.set(id, (state = noDurableState()))
+    const kind = key[idEnd]
+    if (kind === KIND.epoch) state.epochs.push({ epoch: key.readUInt32BE(idEnd + 1), startOffset: value.readDoubleBE(0) })
+    else if (kind === KIND.logStartOffset) state.logStartOffset = value.readDoubleBE(0)
+    else for (const mark of MARKS) if (kind === KIND[mark]) state.marks.add(mark)
+  }
+  return states
+}
+
+export function noDurableState(): DurableLogState {
+  return { logStartOffset: 0, epochs: [], marks: new Set() }
+}
+
 /** The part of `meta` that belongs to one log. */
 export class DurableState {
   readonly #meta: Kv
@@ -41,17 +70,6 @@ export class DurableState {
   constructor(meta: Kv, id: Buffer) {
     this.#meta = meta
     this.#prefix = Buffer.concat([PREFIX, id])
-  }
-
-  async load(): Promise<DurableLogState> {
-    const state: DurableLogState = { logStartOffset: 0, epochs: [], marks: new Set() }
-    for await (const [key, value] of this.#meta.entries(this.#range())) {
-      const kind = key[this.#prefix.length]
-      if (kind === KIND.epoch) state.epochs.push({ epoch: key.readUInt32BE(this.#prefix.length + 1), startOffset: value.readDoubleBE(0) })
-      else if (kind === KIND.logStartOffset) state.logStartOffset = value.readDoubleBE(0)
-      else for (const mark of ['created', 'loose', 'damaged', 'gaps'] as const) if (kind === KIND[mark]) state.marks.add(mark)
-    }
-    return state
   }
 
   setLogStartOffset(offset: number): Promise<void> {

@@ -42,6 +42,8 @@ export class LogHome implements SegmentPlace {
   readonly indexIntervalBytes: number
   readonly folderName: string
   readonly directory: string
+  /** As `identify` found them. */
+  fileNames: readonly string[] | undefined
   readonly #logsDirectory: string
   /** The identity file, written and not yet durable. */
   #identity: DiskFile | undefined
@@ -92,10 +94,8 @@ export class LogHome implements SegmentPlace {
   /** Whose folder it is. */
   async identify(): Promise<'ours' | 'foreign' | 'missing'> {
     if (this.#folder !== 'unknown') return this.#folder
-    try {
-      await this.disk.list(this.directory)
-    } catch (error) {
-      if (!isMissing(error)) throw error
+    this.fileNames = await namesIn(this.disk, this.directory)
+    if (this.fileNames === undefined) {
       this.#folder = 'missing'
       return 'missing'
     }
@@ -142,6 +142,15 @@ export function folderNameOf(topic: string, partition: number): string {
 /** Whether the name is of that form. */
 export function isFolderName(name: string): boolean {
   return /^.+-\d+$/.test(name)
+}
+
+async function namesIn(disk: Disk, directory: string): Promise<readonly string[] | undefined> {
+  try {
+    return (await disk.list(directory)).map(({ name }) => name)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
 }
 
 /** The topic id in a log's folder; undefined when it is missing or unreadable. */

@@ -2,10 +2,10 @@
 
 import { type Env, EnvError, type Kv, type Timer } from '../env/env.ts'
 import type { Uuid } from '../util/uuid.ts'
-import { Catalog } from './catalog.ts'
+import { Catalog, type CatalogContents, loadCatalogs, noCatalog } from './catalog.ts'
 import { CheckpointPace } from './checkpoints.ts'
 import type { LogConfig } from './config.ts'
-import { DurableState, logId } from './durable-state.ts'
+import { type DurableLogState, DurableState, loadDurableStates, logId, noDurableState, partitionIn, topicIdIn } from './durable-state.ts'
 import { folderNameOf, isFolderName, LogHome, readIdentity } from './home.ts'
 import { HotTailBudget } from './hot-tail.ts'
 import { PartitionLog } from './partition-log.ts'
@@ -56,6 +56,9 @@ export class LogStore {
   readonly #setAside: SetAside
   readonly #pace = new CheckpointPace()
   readonly #logs = new Map<string, PartitionLog>()
+  /** What the databases held of logs that are not opened yet, by id. */
+  readonly #catalogs: Map<string, CatalogContents>
+  readonly #states: Map<string, DurableLogState>
   /** Names in the logs folder that may be taken. */
   readonly #folders: Set<string>
   /** Opening and deleting logs of one folder name happen one after another. */
@@ -69,19 +72,24 @@ export class LogStore {
     const logsDirectory = `${o.directory}/logs`
     await env.disk.makeDirectory(logsDirectory)
     await env.disk.syncDirectory(o.directory)
-    const index = await openIndex(env, o.directory)
+    const { index, catalogs } = await openIndex(env, o.directory)
+    const states = await loadDurableStates(o.meta)
     const entries = await env.disk.list(logsDirectory)
-    const store = new LogStore(env, o, logsDirectory, index, new Set(entries.map(({ name }) => name).filter(isFolderName)))
+    const folders = new Set(entries.map(({ name }) => name).filter(isFolderName))
+    const store = new LogStore(env, o, { logsDirectory, index, catalogs, states, folders })
     await store.#removeDeleted()
     return store
   }
 
-  private constructor(env: Env, o: LogStoreOptions, logsDirectory: string, index: Kv, folders: Set<string>) {
+  private constructor(env: Env, o: LogStoreOptions, found: Found) {
+    const { logsDirectory } = found
     this.#env = env
     this.#o = o
     this.#logsDirectory = logsDirectory
-    this.#index = index
-    this.#folders = folders
+    this.#index = found.index
+    this.#folders = found.folders
+    this.#catalogs = found.catalogs
+    this.#states = found.states
     this.#hotTails = new HotTailBudget(o.hotTailBytes ?? HOT_TAIL_BYTES)
     this.#openSegments = new OpenSegments(o.maxIdleFiles ?? MAX_IDLE_FILES, error => this.#fail(error))
     this.#setAside = new SetAside(env.disk, logsDirectory)
@@ -101,7 +109,13 @@ export class LogStore {
     return this.#oneByOne(folderName, async () => {
       const home = this.#home(p, this.#folders.has(folderName))
       const world = { env: this.#env, hotTails: this.#hotTails, pace: this.#pace, fail: (error: Error) => this.#fail(error) }
-      const opened = await PartitionLog.open(world, home, { config: p.config, clean: this.#o.clean, onProgress: p.onProgress })
+      const id = logId(p.topicId, p.partition).toString('hex')
+      const contents = this.#catalogs.get(id) ?? noCatalog()
+      const state = this.#states.get(id) ?? noDurableState()
+      this.#catalogs.delete(id)
+      this.#states.delete(id)
+      const { config, onProgress } = p
+      const opened = await PartitionLog.open(world, home, { config, clean: this.#o.clean, onProgress, contents, state })
       this.#logs.set(keyOf(p.topicId, p.partition), opened.log)
       this.#folders.add(folderName)
       return opened
@@ -126,8 +140,14 @@ export class LogStore {
     })
   }
 
-  /** Folders of logs that nobody knows are moved to `logs/set-aside`, not adopted. */
+  /** Folders of logs that nobody knows are moved to `logs/set-aside`, not adopted; what the index holds of such logs goes. */
   async setAsideUnknown(known: (topicId: Uuid, partition: number) => boolean): Promise<void> {
+    for (const hex of this.#catalogs.keys()) {
+      const id = Buffer.from(hex, 'hex')
+      if (known(topicIdIn(id), partitionIn(id))) continue
+      this.#catalogs.delete(hex)
+      await new Catalog(this.#index, id).clear()
+    }
     const open = new Set([...this.#logs.values()].map(log => folderNameOf(log.topic, log.partition)))
     for (const name of [...this.#folders].filter(folder => !open.has(folder)).sort()) {
       await this.#oneByOne(name, async () => {
@@ -193,6 +213,8 @@ export class LogStore {
 
   async #forget(topicId: Uuid, partition: number): Promise<void> {
     const id = logId(topicId, partition)
+    this.#catalogs.delete(id.toString('hex'))
+    this.#states.delete(id.toString('hex'))
     await new DurableState(this.#o.meta, id).clear()
     await new Catalog(this.#index, id).clear()
   }
@@ -242,19 +264,33 @@ function keyOf(topicId: Uuid, partition: number): string {
   return `${topicId}-${partition}`
 }
 
+interface OpenedIndex {
+  readonly index: Kv
+  readonly catalogs: Map<string, CatalogContents>
+}
+
+interface Found extends OpenedIndex {
+  readonly logsDirectory: string
+  readonly states: Map<string, DurableLogState>
+  readonly folders: Set<string>
+}
+
 /** The index is a cache: a damaged one is set aside, and a new one is filled from the segments. */
-async function openIndex(env: Env, directory: string): Promise<Kv> {
+async function openIndex(env: Env, directory: string): Promise<OpenedIndex> {
   const path = `${directory}/index`
+  let index: Kv | undefined
   try {
-    return await env.kv.open(path)
+    index = await env.kv.open(path)
+    return { index, catalogs: await loadCatalogs(index) }
   } catch (error) {
     if (!(error instanceof EnvError) || error.code !== 'ECORRUPT') throw error
+    await index?.close()
     const names = new Set((await env.disk.list(directory)).map(({ name }) => name))
     let number = 1
     while (names.has(`index.damaged-${number}`)) number++
     env.logger.log('warn', 'set aside a damaged index', { error, to: `index.damaged-${number}` })
     await env.disk.rename(path, `${path}.damaged-${number}`)
     await env.disk.syncDirectory(directory)
-    return env.kv.open(path)
+    return { index: await env.kv.open(path), catalogs: new Map() }
   }
 }

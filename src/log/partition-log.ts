@@ -24,7 +24,7 @@ import { LooseMark } from './loose-mark.ts'
 import { type ProducerBatch, readProducerBatch } from './producer-batch.ts'
 import { encodeProducers } from './producer-snapshot.ts'
 import type { ProducerState } from './producer-state.ts'
-import { type RecoveredLog, recoverLog, type Verdict } from './recovery.ts'
+import { type LoadedLog, type RecoveredLog, recoverLog, type Verdict } from './recovery.ts'
 import { rebuildProducers } from './replay.ts'
 import { expiredCount } from './retention.ts'
 import type { Segment } from './segment.ts'
@@ -94,9 +94,9 @@ export class PartitionLog {
   static async open(
     world: LogWorld,
     home: LogHome,
-    o: { config: LogConfig; clean: boolean; onProgress: (log: PartitionLog) => void },
+    o: LoadedLog & { config: LogConfig; clean: boolean; onProgress: (log: PartitionLog) => void },
   ): Promise<{ log: PartitionLog; verdict: Verdict; loose: boolean }> {
-    const recovered = await recoverLog(home, o.config, { clean: o.clean })
+    const recovered = await recoverLog(home, o.config, o)
     const log = new PartitionLog(world, home, recovered, o)
     return { log, verdict: recovered.verdict, loose: recovered.state.marks.has('loose') }
   }
@@ -136,7 +136,7 @@ export class PartitionLog {
       changed: () => this.#progressed(),
       fail,
     })
-    if (!recovered.trusted) this.#checkpoints.rebuild(recovered, encodeProducers(this.#producers))
+    if (!recovered.catalogIsRight) this.#checkpoints.rebuild(recovered, encodeProducers(this.#producers))
   }
 
   // ---------------------------------------------------------------------------------------------------------------------------- offsets

@@ -7,9 +7,8 @@
 //            not serve the log
 // Segment files outrank the catalog; what the catalog says beyond the recovered end is dropped.
 
-import { type DirectoryEntry, EnvError } from '../env/env.ts'
 import * as batch from '../protocol/batch.ts'
-import { type CatalogContents, type Checkpoint, type ClosedSegment, EMPTY_CATALOG } from './catalog.ts'
+import type { CatalogContents, Checkpoint, ClosedSegment } from './catalog.ts'
 import type { LogConfig } from './config.ts'
 import type { DurableLogState } from './durable-state.ts'
 import { type EpochEntry, LeaderEpochs } from './epochs.ts'
@@ -34,7 +33,7 @@ export interface RecoveredLog {
   /** As it stands in the catalog. */
   readonly checkpoint: Checkpoint | undefined
   /** The catalog says all this already. */
-  readonly trusted: boolean
+  readonly catalogIsRight: boolean
   /** What the catalog should no longer hold. */
   readonly stale: { readonly segmentBases: readonly number[]; readonly producerStates: readonly number[] }
 }
@@ -47,14 +46,15 @@ interface Damage {
   readonly reason: string
 }
 
-export async function recoverLog(home: LogHome, config: LogConfig, o: { clean: boolean }): Promise<RecoveredLog> {
-  const state = await home.durable.load()
-  const contents = await home.catalog.load().catch((error: unknown) => {
-    if (error instanceof EnvError && error.code === 'ECORRUPT') return EMPTY_CATALOG
-    throw error
-  })
-  const recovery = new Recovery(home, config, state, contents, o.clean)
+export async function recoverLog(home: LogHome, config: LogConfig, o: LoadedLog & { clean: boolean }): Promise<RecoveredLog> {
+  const recovery = new Recovery(home, config, o)
   return (await recovery.trust()) ?? recovery.scan()
+}
+
+/** What the two databases held of the log when the store was opened. */
+export interface LoadedLog {
+  readonly state: DurableLogState
+  readonly contents: CatalogContents
 }
 
 /** One opening; its steps share what was found so far. */
@@ -77,14 +77,14 @@ class Recovery {
   /** Why bytes that were there are not, with nothing left of them to set aside. */
   #lost: string | undefined
 
-  constructor(home: LogHome, config: LogConfig, state: DurableLogState, contents: CatalogContents, clean: boolean) {
+  constructor(home: LogHome, config: LogConfig, o: LoadedLog & { clean: boolean }) {
     this.#home = home
     this.#config = config
-    this.#state = state
-    this.#contents = contents
-    this.#clean = clean
-    this.#checkpoint = contents.checkpoint
-    this.#epochs = new LeaderEpochs(state.epochs)
+    this.#state = o.state
+    this.#contents = o.contents
+    this.#clean = o.clean
+    this.#checkpoint = o.contents.checkpoint
+    this.#epochs = new LeaderEpochs(o.state.epochs)
   }
 
   // ------------------------------------------------------------------------------------------------------------------------------ trust
@@ -138,7 +138,7 @@ class Recovery {
 
   async scan(): Promise<RecoveredLog> {
     const names = await this.#openFolder()
-    const bases = await this.#withoutDeleted(names.map(({ name }) => baseOffsetOf(name)).filter(base => base !== undefined))
+    const bases = await this.#withoutDeleted(names.map(baseOffsetOf).filter(base => base !== undefined))
     const closed = new Map(this.#contents.segments.map(segment => [segment.baseOffset, segment]))
     let expected = bases[0] ?? this.#state.logStartOffset
     if (expected > this.#state.logStartOffset) {
@@ -163,10 +163,10 @@ class Recovery {
   }
 
   /** The files of this log's folder; none when there is no folder of this log. */
-  async #openFolder(): Promise<DirectoryEntry[]> {
+  async #openFolder(): Promise<readonly string[]> {
     const home = this.#home
     const found = await home.identify()
-    if (found === 'ours') return home.disk.list(home.directory)
+    if (found === 'ours') return home.fileNames ?? []
     if (found === 'foreign') await home.setAsideFolder()
     if (this.#state.marks.has('created')) this.#lost = `the folder is ${found}`
     return []
@@ -200,8 +200,8 @@ class Recovery {
 
   /** Reads and checks the segment, but for what is known to be flushed. */
   async #scanSegment(segment: Segment, known: KnownPart | undefined): Promise<void> {
-    this.#scanned.add(segment)
     const fileSize = (await segment.open()).size
+    if (fileSize !== known?.sizeBytes) this.#scanned.add(segment)
     const knownBytes = known?.sizeBytes ?? 0
     const isShort = knownBytes > fileSize
     const from = isShort ? 0 : knownBytes
@@ -320,7 +320,7 @@ class Recovery {
     if (!beyondStart) this.#producers = new ProducerState()
     const endOffset = kept.at(-1)?.endOffset ?? logStartOffset
     for (const segment of kept) if (this.#scanned.has(segment)) await segment.use(flushFile)
-    if (kept.length > 0) await this.#home.makeNamesDurable(!this.#state.marks.has('created'))
+    if (this.#scanned.size > 0) await this.#home.makeNamesDurable(!this.#state.marks.has('created'))
     for (const segment of kept) await segment.close()
     // An epoch that had just begun at the end stays: it is true that it begins there.
     if (this.#epochs.truncateFromEnd(endOffset + 1) || this.#epochsChanged) await this.#storeEpochs()
@@ -347,6 +347,13 @@ class Recovery {
       producers = new ProducerState()
     }
     const bases = new Set(this.#segments.map(({ baseOffset }) => baseOffset))
+    const isNeeded = (offset: number) => offset === endOffset || (offset < endOffset && bases.has(offset))
+    const stale = {
+      segmentBases: segments.map(({ baseOffset }) => baseOffset).filter(base => !bases.has(base)),
+      producerStates: producerStates.map(({ offset }) => offset).filter(offset => !isNeeded(offset)),
+    }
+    const isEmpty = stale.segmentBases.length === 0 && stale.producerStates.length === 0
+    const isRight = this.#checkpoint?.nextOffset === endOffset && this.#scanned.size === 0 && isEmpty
     return {
       verdict,
       state: this.#state,
@@ -355,13 +362,8 @@ class Recovery {
       producers,
       epochs: this.#epochs.entries,
       checkpoint: this.#checkpoint,
-      trusted: trusted && verdict !== 'corrupt',
-      stale: {
-        segmentBases: segments.map(({ baseOffset }) => baseOffset).filter(base => !bases.has(base)),
-        producerStates: producerStates
-          .map(({ offset }) => offset)
-          .filter(offset => offset !== endOffset && !(offset < endOffset && bases.has(offset))),
-      },
+      catalogIsRight: (trusted || isRight) && verdict !== 'corrupt',
+      stale,
     }
   }
 }
