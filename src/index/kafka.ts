@@ -11,6 +11,7 @@ import {
 import type { Producer } from '../client/producer.ts'
 import type { Env, Logger } from '../env/env.ts'
 import { realEnv } from '../env/real/env.ts'
+import { holdProcess } from '../env/real/hold.ts'
 import { realLogger } from '../env/real/logger.ts'
 
 export interface KafkaOptions extends KafkaSettings {
@@ -26,7 +27,8 @@ export class Kafka implements AsyncDisposable {
 
   /** Opens nothing yet: connections are made when they are needed. */
   constructor({ env, logger, ...settings }: KafkaOptions) {
-    this.#client = new KafkaClient(env ?? realEnv({ logger: logger ?? realLogger({ level: 'warn' }) }), settings)
+    if (env !== undefined) this.#client = new KafkaClient(env, settings)
+    else this.#client = new KafkaClient(realEnv({ logger: logger ?? realLogger({ level: 'warn' }) }), settings, holdProcess)
   }
 
   producer(settings?: ProducerSettings): Producer {
