@@ -8,14 +8,16 @@ import { runCrashRounds, type WriterName } from './rounds.ts'
 const HELP = `npm run crash [-- options]
   --rounds N       kills (default 20)
   --partitions N   (default 4)
+  --writers a,b    ours, librdkafka (default: both, the second when it is installed)
   -X key=value     a setting of the broker; repeatable
-librdkafka writes too when its Node binding is there (npm run compat -- --install).
+librdkafka's Node binding comes with: npm run compat -- --install
 `
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '20' },
     partitions: { type: 'string', default: '4' },
+    writers: { type: 'string', default: 'ours,librdkafka' },
     set: { type: 'string', short: 'X', multiple: true, default: [] },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -27,8 +29,11 @@ if (values.help) {
 
 const packages = join(cacheDirectory(), 'npm')
 const hasBinding = existsSync(join(packages, 'node_modules/@confluentinc/kafka-javascript/build/Release/confluent-kafka-javascript.node'))
-const writers: WriterName[] = hasBinding ? ['ours', 'librdkafka'] : ['ours']
-process.stdout.write(`writers: ${writers.join(', ')}${hasBinding ? '' : ' (librdkafka: not run, its binding is not installed)'}\n`)
+const wanted = values.writers.split(',').filter((name): name is WriterName => name === 'ours' || name === 'librdkafka')
+const writers = wanted.filter(name => name === 'ours' || hasBinding)
+process.stdout.write(
+  `writers: ${writers.join(', ')}${writers.length === wanted.length ? '' : ' (librdkafka: not run, its binding is not installed)'}\n`,
+)
 
 let rounds = 0
 let failures: readonly string[]
