@@ -44,7 +44,7 @@ export class Checkpoints {
   readonly #fail: (error: Error) => void
   #captured: Capture[] = []
   /** Closed segments that the catalog does not list as such yet. */
-  readonly #unstored = new Set<Segment>()
+  #unstored: Segment[] = []
   #bytesSince = 0
   #producerStateBytes = 0
   /** Offset of the stored producer state that stands at no segment's base: the next one replaces it. */
@@ -75,7 +75,7 @@ export class Checkpoints {
   capture(segment: Segment, producerState: Buffer, closed?: Segment): void {
     this.#noteClean()
     this.#producerStateBytes = producerState.length
-    if (closed !== undefined) this.#unstored.add(closed)
+    if (closed !== undefined && !this.#unstored.includes(closed)) this.#unstored.push(closed)
     const { endOffset: offset, sizeBytes: position, maxTimestamp, firstTimestamp } = segment
     this.#captured.push({ offset, segment, position, maxTimestamp, firstTimestamp, producerState, isRoll: closed !== undefined })
   }
@@ -133,7 +133,7 @@ export class Checkpoints {
    */
   async lower(segment: Segment, o: { removed: readonly Segment[]; producerState: Buffer }): Promise<void> {
     this.drop()
-    for (const gone of [segment, ...o.removed]) this.#unstored.delete(gone)
+    this.#unstored = this.#unstored.filter(unstored => unstored !== segment && !o.removed.includes(unstored))
     await this.#writing
     const operations: KvOperation[] = await this.#catalog.deleteProducerStates(segment.endOffset + 1, Number.MAX_SAFE_INTEGER)
     for (const gone of o.removed)
@@ -155,7 +155,7 @@ export class Checkpoints {
 
   /** The segments' files are about to go. Durable when it settles, with the producer state that they would otherwise be needed for. */
   async removeSegments(removed: readonly Segment[]): Promise<void> {
-    for (const segment of removed) this.#unstored.delete(segment)
+    this.#unstored = this.#unstored.filter(segment => !removed.includes(segment))
     const operations = await this.#catalog.deleteProducerStates(0, removed.at(-1)!.endOffset)
     for (const { baseOffset } of removed)
       operations.push(this.#catalog.deleteSegment(baseOffset), ...(await this.#catalog.deletePages(baseOffset)))
@@ -172,10 +172,10 @@ export class Checkpoints {
     const catalog = this.#catalog
     const operations: KvOperation[] = []
     const last = ready[ready.length - 1]!
-    for (const segment of this.#unstored) {
-      if (segment.endOffset > last.segment.baseOffset) continue
+    const closedBefore = this.#unstored.filter(segment => segment.endOffset <= last.segment.baseOffset)
+    this.#unstored = this.#unstored.filter(segment => !closedBefore.includes(segment))
+    for (const segment of closedBefore) {
       operations.push(...catalog.putPage(segment.baseOffset, segment.freshIndex, segment.sizeBytes), catalog.putSegment(segment))
-      this.#unstored.delete(segment)
     }
     for (const capture of ready) if (capture.isRoll) operations.push(catalog.putProducerState(capture.offset, capture.producerState))
     const replaced = this.#floatingState

@@ -9,14 +9,14 @@ const CURSORS = 16
 
 export class ColdReader {
   /** By the offset at which a read ended: most go on there. */
-  readonly #cursors = new Map<number, { readonly segment: Segment; readonly position: number }>()
+  #cursors: Map<number, { readonly segment: Segment; readonly position: number }> | undefined
 
   /** @throws DamagedLogError, EnvError */
   async read(segments: readonly Segment[], o: ReadBounds): Promise<LogSlice> {
     for (let at = segmentAt(segments, o.offset); at < segments.length; at++) {
       const segment = segments[at]!
-      const cursor = this.#cursors.get(o.offset)
-      this.#cursors.delete(o.offset)
+      const cursor = this.#cursors?.get(o.offset)
+      this.#cursors?.delete(o.offset)
       const { chunks, sizeBytes, nextOffset, endPosition } = await readSegment(
         segment,
         o,
@@ -34,14 +34,15 @@ export class ColdReader {
 
   /** The log was cut. */
   forget(): void {
-    this.#cursors.clear()
+    this.#cursors = undefined
   }
 
   #remember(nextOffset: number, segment: Segment, position: number): void {
-    this.#cursors.set(nextOffset, { segment, position })
-    for (const oldest of this.#cursors.keys()) {
-      if (this.#cursors.size <= CURSORS) break
-      this.#cursors.delete(oldest)
+    const cursors = (this.#cursors ??= new Map())
+    cursors.set(nextOffset, { segment, position })
+    for (const oldest of cursors.keys()) {
+      if (cursors.size <= CURSORS) break
+      cursors.delete(oldest)
     }
   }
 }

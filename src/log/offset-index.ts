@@ -15,12 +15,15 @@ export const SEGMENT_START: IndexEntry = { relativeOffset: 0, position: 0, maxTi
 
 const ENTRY_BYTES = 16
 const FIRST_CAPACITY = 16
+const NO_UINTS = new Uint32Array(0)
+const NO_FLOATS = new Float64Array(0)
 
 export class OffsetIndex {
   #count = 0
-  #relativeOffsets = new Uint32Array(FIRST_CAPACITY)
-  #positions = new Uint32Array(FIRST_CAPACITY)
-  #maxTimestamps = new Float64Array(FIRST_CAPACITY)
+  // Allocated with the first entry: most segments of an idle node never get one.
+  #relativeOffsets = NO_UINTS
+  #positions = NO_UINTS
+  #maxTimestamps = NO_FLOATS
   /** Entries before this one are in the index database. */
   #storedCount = 0
 
@@ -131,7 +134,7 @@ export class OffsetIndex {
   }
 
   #grow(): void {
-    const capacity = this.#positions.length * 2
+    const capacity = Math.max(FIRST_CAPACITY, this.#positions.length * 2)
     const relativeOffsets = new Uint32Array(capacity)
     const positions = new Uint32Array(capacity)
     const maxTimestamps = new Float64Array(capacity)

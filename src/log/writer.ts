@@ -77,7 +77,7 @@ export class LogWriter {
   /** The end offset of the last write that was started. */
   #startedOffset: number
   /** New files whose names are not durable yet. */
-  readonly #unnamed = new Map<Segment, Promise<void>>()
+  readonly #unnamed: { readonly segment: Segment; readonly naming: Promise<void> }[] = []
 
   writtenOffset: number
   flushedOffset: number
@@ -121,7 +121,7 @@ export class LogWriter {
 
   /** Settles when no call to the disk is under way, whatever became of the log. */
   rested(): Promise<void> {
-    return this.#isAtWork || this.#unnamed.size > 0 ? new Promise(resolve => void this.#resting.push(resolve)) : Promise.resolve()
+    return this.#isAtWork || this.#unnamed.length > 0 ? new Promise(resolve => void this.#resting.push(resolve)) : Promise.resolve()
   }
 
   /** What the owner says about flushing has changed. */
@@ -215,18 +215,22 @@ export class LogWriter {
   }
 
   #nameNew(segment: Segment): void {
+    const named = () => {
+      const at = this.#unnamed.findIndex(unnamed => unnamed.segment === segment)
+      this.#unnamed.splice(at, 1)
+    }
     const naming = this.#owner.makeNameDurable(segment).then(
       () => {
-        this.#unnamed.delete(segment)
+        named()
         this.#rest()
       },
       (error: Error) => {
-        this.#unnamed.delete(segment)
+        named()
         this.#fail(error)
         this.#rest()
       },
     )
-    this.#unnamed.set(segment, naming)
+    this.#unnamed.push({ segment, naming })
   }
 
   #full(error: EnvError, cut: Promise<void>): void {
@@ -283,7 +287,7 @@ export class LogWriter {
         this.#rest()
         return
       }
-      const naming = this.#unnamed.get(segment)
+      const naming = this.#unnamed.find(unnamed => unnamed.segment === segment)?.naming
       if (naming === undefined) this.#flushed(segment, bytes, target)
       else void naming.then(() => this.#flushed(segment, bytes, target))
     })
@@ -322,7 +326,7 @@ export class LogWriter {
   }
 
   #rest(): void {
-    if (!this.#isAtWork && this.#unnamed.size === 0) for (const wake of this.#resting.splice(0)) wake()
+    if (!this.#isAtWork && this.#unnamed.length === 0) for (const wake of this.#resting.splice(0)) wake()
   }
 
   #isReached(goal: number | undefined): boolean {
