@@ -37,9 +37,10 @@ describe('a simulation notices', () => {
   })
 
   test('a broker that never answers again', async () => {
-    const deaf = (world: SimWorld) => {
-      world.schedule(900, 'deaf', () => {
-        world.host(BROKER).pausedUntil = 1e9
+    const deaf = (world: SimWorld): void => {
+      world.schedule(100, 'deaf', () => {
+        if (world.now > 900) world.host(BROKER).pausedUntil = 1e9
+        deaf(world)
       })
     }
     const { failures } = await simulate(3, { onWorld: deaf })

@@ -62,10 +62,10 @@ export class BrokerHost {
     Node.open(env, { config: this.#config, directory: DIRECTORY }).then(
       node => {
         this.#node = node
-        node.failed.then(error => this.#stopped(`the node stopped: ${error.stack ?? error.message}`))
+        node.failed.then(error => this.#stopped(life, `the node stopped: ${error.stack ?? error.message}`))
         for (const waiter of this.#upWaiters.splice(0)) waiter()
       },
-      (error: Error) => this.#stopped(`the node did not open: ${error.stack ?? error.message}`),
+      (error: Error) => this.#stopped(life, `the node did not open: ${error.stack ?? error.message}`),
     )
   }
 
@@ -79,7 +79,8 @@ export class BrokerHost {
     this.host.storage.heal()
   }
 
-  #stopped(reason: string): void {
+  #stopped(life: number, reason: string): void {
+    if (this.life !== life || !this.host.running) return
     const downMs = this.#expectedDownMs
     if (downMs === undefined) this.#fail(reason)
     else this.crash({ power: true, silent: false, downMs })
