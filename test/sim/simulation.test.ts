@@ -39,7 +39,7 @@ describe('a simulation notices', () => {
   test('a broker that never answers again', async () => {
     const deaf = (world: SimWorld): void => {
       world.schedule(100, 'deaf', () => {
-        if (world.now > 900) world.host(BROKER).pausedUntil = 1e9
+        if (world.now > 300) world.host(BROKER).pausedUntil = 1e9
         deaf(world)
       })
     }
