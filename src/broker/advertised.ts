@@ -13,6 +13,7 @@ export const ADVERTISED: readonly AdvertisedApi[] = [
   /* Fetch */ { apiKey: 1, minVersion: 4, maxVersion: 17 },
   /* ListOffsets */ { apiKey: 2, minVersion: 1, maxVersion: 11 },
   /* Metadata */ { apiKey: 3, minVersion: 0, maxVersion: 13 },
+  /* FindCoordinator */ { apiKey: 10, minVersion: 0, maxVersion: 6 },
   /* ApiVersions */ { apiKey: 18, minVersion: 0, maxVersion: 4 },
   /* CreateTopics */ { apiKey: 19, minVersion: 2, maxVersion: 7 },
   /* DeleteTopics */ { apiKey: 20, minVersion: 1, maxVersion: 6 },

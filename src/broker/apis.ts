@@ -4,6 +4,7 @@ import { produce } from './api/00-produce.ts'
 import { fetch } from './api/01-fetch.ts'
 import { listOffsets } from './api/02-list-offsets.ts'
 import { metadata } from './api/03-metadata.ts'
+import { findCoordinator } from './api/10-find-coordinator.ts'
 import { apiVersions } from './api/18-api-versions.ts'
 import { createTopics } from './api/19-create-topics.ts'
 import { deleteTopics } from './api/20-delete-topics.ts'
@@ -25,6 +26,7 @@ const ALL: readonly Handler[] = [
   fetch,
   listOffsets,
   metadata,
+  findCoordinator,
   apiVersions,
   createTopics,
   deleteTopics,
