@@ -75,6 +75,11 @@ export class LogHome implements SegmentPlace {
     return { topic: this.topic, partition: this.partition }
   }
 
+  /** Whether the folder is there, and ours. */
+  get isThere(): boolean {
+    return this.#folder === 'ours'
+  }
+
   /** An orderly close left segments of this log in the folder. */
   trustFolder(): void {
     this.#folder = 'ours'

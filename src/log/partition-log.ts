@@ -500,16 +500,18 @@ export class PartitionLog {
       this.#hotTail.truncate(endOffset)
       this.#coldReader.forget()
       this.#writer.cutTo(endOffset, kept)
-      this.#storedEpochs.change(epochs => epochs.truncateFromEnd(endOffset))
       const producerState = encodeProducers(this.#producers)
       await this.#checkpoints.lower(isCut ? segment : this.#home.segment(endOffset), { removed, producerState })
       for (const gone of removed) await gone.remove()
       if (removed.length > 0) await this.#home.disk.syncDirectory(this.#home.directory)
-      if (!isCut) return
-      await segment.use(async file => {
-        await file.truncate(cut.position)
-        await flushFile(file)
-      })
+      if (isCut) {
+        await segment.use(async file => {
+          await file.truncate(cut.position)
+          await flushFile(file)
+        })
+      }
+      // Last: until then a crash brings back records that need their epochs.
+      this.#storedEpochs.change(epochs => epochs.truncateFromEnd(endOffset))
     })
   }
 

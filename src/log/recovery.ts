@@ -92,7 +92,7 @@ class Recovery {
   /** After an orderly close the catalog is the truth, if the newest file has the size it says. */
   async trust(): Promise<RecoveredLog | undefined> {
     const checkpoint = this.#checkpoint
-    if (!this.#clean || checkpoint === undefined || !checkpoint.closed) return undefined
+    if (!this.#clean || checkpoint === undefined || checkpoint.kind !== 'closed') return undefined
     const closed = this.#contents.segments.filter(({ baseOffset }) => baseOffset < checkpoint.segmentBase)
     if (!this.#isWhole(closed, checkpoint)) return undefined
     for (const known of closed) {
@@ -201,7 +201,7 @@ class Recovery {
   /** Reads and checks the segment, but for what is known to be flushed. */
   async #scanSegment(segment: Segment, known: KnownPart | undefined): Promise<void> {
     const fileSize = (await segment.open()).size
-    if (fileSize !== known?.sizeBytes) this.#scanned.add(segment)
+    if (fileSize !== known?.sizeBytes || this.#checkpoint?.kind === 'cut') this.#scanned.add(segment)
     const knownBytes = known?.sizeBytes ?? 0
     const isShort = knownBytes > fileSize
     const from = isShort ? 0 : knownBytes
@@ -320,7 +320,8 @@ class Recovery {
     if (!beyondStart) this.#producers = new ProducerState()
     const endOffset = kept.at(-1)?.endOffset ?? logStartOffset
     for (const segment of kept) if (this.#scanned.has(segment)) await segment.use(flushFile)
-    if (this.#scanned.size > 0) await this.#home.makeNamesDurable(!this.#state.marks.has('created'))
+    // Names too: of what was made and not synced, and of what was removed and must not come back.
+    if (this.#home.isThere) await this.#home.makeNamesDurable(kept.length > 0 && !this.#state.marks.has('created'))
     for (const segment of kept) await segment.close()
     // An epoch that had just begun at the end stays: it is true that it begins there.
     if (this.#epochs.truncateFromEnd(endOffset + 1) || this.#epochsChanged) await this.#storeEpochs()

@@ -155,16 +155,64 @@ class History {
   }
 
   async crash(): Promise<void> {
-    const power = this.#random.chance(0.6)
-    this.#text += power ? ' power' : ' kill'
     this.#note()
-    const kept = power ? this.#durable : this.#promised
-    await this.#lab.crash({ power })
+    await this.#die({ durable: this.#durable, promised: this.#promised })
+  }
+
+  /** The process dies while the log is being cut, shortened or closed. */
+  async crashWithin(): Promise<void> {
+    const { log } = this.#lab
+    const what = this.#random.pick(['raise', 'retain', 'cut', 'close'] as const)
+    this.#text += ` ${what}`
+    this.#note()
+    let durable = this.#durable
+    let promised = this.#promised
+    let work: Promise<unknown>
+    if (what === 'raise') {
+      work = log.setLogStartOffset(this.#logStart + this.#random.integer(Math.max(0, log.ackableOffset - this.#logStart) + 1))
+    } else if (what === 'retain') {
+      log.configure({ ...log.config, retentionBytes: this.#random.integer(60_000) })
+      work = log.deleteExpiredSegments(log.ackableOffset, NOON)
+    } else if (what === 'cut') {
+      const offset = this.#logStart + this.#random.integer(this.#end - this.#logStart + 1)
+      const left = this.#batches.findLast(b => b.endOffset <= offset)?.endOffset ?? 0
+      durable = Math.min(durable, left)
+      promised = Math.min(promised, left)
+      work = log.truncateTo(offset)
+    } else {
+      work = this.#lab.store.close()
+    }
+    work.catch(() => {})
+    await sleep(this.#lab.env.clock, this.#random.between(0, 6))
+    const least = this.#logStart
+    await this.#die({ durable, promised, startMayMove: true })
+    expect(this.#logStart, this.#text).toBeGreaterThanOrEqual(least)
+  }
+
+  async #die(o: { durable: number; promised: number; startMayMove?: boolean }): Promise<void> {
+    let power = this.#random.chance(0.6)
+    const crash = () => {
+      this.#text += power ? ' power' : ' kill'
+      this.#lab.world.crash('a', { power })
+      this.#lab.world.restart('a')
+    }
+    let kept = power ? o.durable : o.promised
+    crash()
+    while (this.#random.chance(0.3)) {
+      // Again, while it opens.
+      const dying = this.#lab.open()
+      dying.catch(() => {})
+      await sleep(this.#lab.env.clock, this.#random.between(0, 15))
+      power = this.#random.chance(0.6)
+      if (power) kept = o.durable
+      crash()
+    }
+    const log = await this.#lab.open()
     expect(this.#lab.verdict, this.#text).not.toBe('corrupt')
-    const { logEndOffset } = this.#lab.log
-    expect(logEndOffset, this.#text).toBeGreaterThanOrEqual(kept)
-    this.#batches = this.#batches.filter(b => b.endOffset <= logEndOffset)
-    expect(logEndOffset, this.#text).toBe(this.#end)
+    if (o.startMayMove === true) this.#logStart = log.logStartOffset
+    expect(log.logEndOffset, this.#text).toBeGreaterThanOrEqual(kept)
+    this.#batches = this.#batches.filter(b => b.endOffset <= log.logEndOffset)
+    expect(log.logEndOffset, this.#text).toBe(this.#end)
     await this.#reopened()
   }
 
@@ -242,7 +290,7 @@ type Kind = 'strict' | 'mixed'
 const STEPS = [
   ...(['append', 'append', 'append', 'append', 'append', 'append', 'wait', 'wait', 'wait', 'retry'] as const),
   ...(['read', 'read', 'read', 'read', 'lookUpTime', 'lookUpTime', 'beginEpoch', 'raiseStart', 'retain', 'cut', 'changeFlush'] as const),
-  ...(['restart', 'crash', 'crash', 'loseIndex'] as const),
+  ...(['restart', 'crash', 'crash', 'crashWithin', 'loseIndex'] as const),
 ]
 
 const SEEDS = Number(process.env['LOG_SEEDS'] ?? 15)
