@@ -1,7 +1,7 @@
 // What the `index` database keeps for each log. All of it is a cache: the segment files outrank it, and it is rebuilt from them when it is lost.
 //
 // Keys: kind (1) · topic id (16) · partition u32 · …            values
-//   'c'                              the checkpoint             version, kind, segmentBase, position, nextOffset, maxTimestamp, firstTimestamp
+//   'c'                              the checkpoint             version, closed, segmentBase, position, nextOffset, maxTimestamp, firstTimestamp
 //   'p' offset u64                   producer state at offset   as producer-state.ts writes it
 //   's' base u64                     a closed segment           version, sizeBytes, endOffset, maxTimestamp, firstTimestamp
 //   'x' base u64 · position u32      a page of index entries    version u8 and the entries, as offset-index.ts writes them
@@ -12,11 +12,8 @@ import { OffsetIndex } from './offset-index.ts'
 
 /** Up to `position` of the segment all bytes were flushed when this was written, and the index entries and producer state before it stand here. */
 export interface Checkpoint {
-  /**
-   * closed: written at an orderly close, there is nothing in the log behind it. cut: what was behind it is being cut off, and may come back while that
-   * is not flushed.
-   */
-  readonly kind: 'running' | 'closed' | 'cut'
+  /** Written at an orderly close: there is nothing in the log behind it. */
+  readonly closed: boolean
   readonly segmentBase: number
   readonly position: number
   readonly nextOffset: number
@@ -45,7 +42,6 @@ const CHECKPOINT = 0x63
 const PRODUCERS = 0x70
 const SEGMENT = 0x73
 const PAGE = 0x78
-const CHECKPOINT_KINDS = ['running', 'closed', 'cut'] as const
 const KINDS = [CHECKPOINT, PRODUCERS, SEGMENT, PAGE]
 const ID_BYTES = 20
 
@@ -108,14 +104,7 @@ export class Catalog {
   }
 
   putCheckpoint(c: Checkpoint): KvOperation {
-    const value = encodeNumbers([
-      CHECKPOINT_KINDS.indexOf(c.kind),
-      c.segmentBase,
-      c.position,
-      c.nextOffset,
-      c.maxTimestamp,
-      c.firstTimestamp,
-    ])
+    const value = encodeNumbers([c.closed ? 1 : 0, c.segmentBase, c.position, c.nextOffset, c.maxTimestamp, c.firstTimestamp])
     return { type: 'put', key: this.#key(CHECKPOINT), value }
   }
 
@@ -197,10 +186,10 @@ function decodeNumbers(bytes: Buffer): number[] | undefined {
 }
 
 function checkpointFrom(numbers: readonly number[]): Checkpoint | undefined {
-  const [kind = 0, segmentBase, position, nextOffset, maxTimestamp, firstTimestamp] = numbers
+  const [closed, segmentBase, position, nextOffset, maxTimestamp, firstTimestamp] = numbers
   if (segmentBase === undefined || position === undefined || nextOffset === undefined) return undefined
   return {
-    kind: CHECKPOINT_KINDS[kind] ?? 'cut',
+    closed: closed === 1,
     segmentBase,
     position,
     nextOffset,

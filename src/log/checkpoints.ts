@@ -85,14 +85,14 @@ export class Checkpoints {
     if (this.#captured.length === 0 || this.#captured[0]!.offset > offset) return
     const ready = this.#captured.filter(capture => capture.offset <= offset)
     this.#captured = this.#captured.slice(ready.length)
-    if (!this.#suspended) this.#write(this.#operations(ready, 'running'), false)
+    if (!this.#suspended) this.#write(this.#operations(ready, false), false)
   }
 
   /** The log is flushed to its end, and closes. */
   close(segment: Segment, producerState: Buffer): Promise<void> {
     this.capture(segment, producerState)
     const ready = this.#captured.splice(0)
-    if (!this.#suspended) this.#write(this.#operations(ready, 'closed'), false)
+    if (!this.#suspended) this.#write(this.#operations(ready, true), false)
     return this.#writing
   }
 
@@ -143,7 +143,7 @@ export class Checkpoints {
     operations.push(...this.#catalog.putPage(segment.baseOffset, segment.freshIndex, segment.sizeBytes))
     if (this.#stored !== undefined && this.#stored.nextOffset > segment.endOffset) {
       const { baseOffset: segmentBase, sizeBytes: position, endOffset: nextOffset, maxTimestamp, firstTimestamp } = segment
-      this.#stored = { kind: 'cut', segmentBase, position, nextOffset, maxTimestamp, firstTimestamp }
+      this.#stored = { closed: false, segmentBase, position, nextOffset, maxTimestamp, firstTimestamp }
       operations.push(this.#catalog.putCheckpoint(this.#stored))
     }
     if (this.#floatingState !== undefined && this.#floatingState < segment.endOffset)
@@ -168,7 +168,7 @@ export class Checkpoints {
     this.#bytesSince = 0
   }
 
-  #operations(ready: readonly Capture[], kind: 'running' | 'closed'): KvOperation[] {
+  #operations(ready: readonly Capture[], closed: boolean): KvOperation[] {
     const catalog = this.#catalog
     const operations: KvOperation[] = []
     const last = ready[ready.length - 1]!
@@ -185,7 +185,7 @@ export class Checkpoints {
     operations.push(catalog.putProducerState(last.offset, last.producerState))
     operations.push(...catalog.putPage(last.segment.baseOffset, last.segment.freshIndex, last.position))
     const { position, offset: nextOffset, maxTimestamp, firstTimestamp } = last
-    this.#stored = { kind, segmentBase: last.segment.baseOffset, position, nextOffset, maxTimestamp, firstTimestamp }
+    this.#stored = { closed, segmentBase: last.segment.baseOffset, position, nextOffset, maxTimestamp, firstTimestamp }
     operations.push(catalog.putCheckpoint(this.#stored))
     return operations
   }

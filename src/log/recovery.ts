@@ -66,8 +66,10 @@ class Recovery {
   readonly #clean: boolean
   #checkpoint: Checkpoint | undefined
   #segments: Segment[] = []
-  /** Read from their files: what they hold may not be durable yet. */
+  /** Not known to the catalog as closed: neither what they hold nor that they were cut need be durable yet. */
   readonly #scanned = new Set<Segment>()
+  /** A file holds something else than the catalog says. */
+  #foundNew = false
   readonly #epochs: LeaderEpochs
   #epochsChanged = false
   /** Followed through the scan while no batch is skipped. */
@@ -92,7 +94,7 @@ class Recovery {
   /** After an orderly close the catalog is the truth, if the newest file has the size it says. */
   async trust(): Promise<RecoveredLog | undefined> {
     const checkpoint = this.#checkpoint
-    if (!this.#clean || checkpoint === undefined || checkpoint.kind !== 'closed') return undefined
+    if (!this.#clean || checkpoint === undefined || !checkpoint.closed) return undefined
     const closed = this.#contents.segments.filter(({ baseOffset }) => baseOffset < checkpoint.segmentBase)
     if (!this.#isWhole(closed, checkpoint)) return undefined
     for (const known of closed) {
@@ -200,8 +202,9 @@ class Recovery {
 
   /** Reads and checks the segment, but for what is known to be flushed. */
   async #scanSegment(segment: Segment, known: KnownPart | undefined): Promise<void> {
+    this.#scanned.add(segment)
     const fileSize = (await segment.open()).size
-    if (fileSize !== known?.sizeBytes || this.#checkpoint?.kind === 'cut') this.#scanned.add(segment)
+    if (fileSize !== known?.sizeBytes) this.#foundNew = true
     const knownBytes = known?.sizeBytes ?? 0
     const isShort = knownBytes > fileSize
     const from = isShort ? 0 : knownBytes
@@ -354,7 +357,7 @@ class Recovery {
       producerStates: producerStates.map(({ offset }) => offset).filter(offset => !isNeeded(offset)),
     }
     const isEmpty = stale.segmentBases.length === 0 && stale.producerStates.length === 0
-    const isRight = this.#checkpoint?.nextOffset === endOffset && this.#scanned.size === 0 && isEmpty
+    const isRight = this.#checkpoint?.nextOffset === endOffset && !this.#foundNew && isEmpty
     return {
       verdict,
       state: this.#state,

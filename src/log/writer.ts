@@ -4,6 +4,7 @@
 
 import type { Clock, DiskFile, EnvError, Timer } from '../env/env.ts'
 import { assert } from '../util/assert.ts'
+import { flushFile } from './home.ts'
 import type { Segment } from './segment.ts'
 
 /**
@@ -177,7 +178,7 @@ export class LogWriter {
       this.#writing = false
       if (this.#stopped !== undefined) this.#rest()
       else if (error === undefined) this.#wrote(group)
-      else if (isFull(error)) this.#full(error, file.truncate(group.segment.writtenBytes))
+      else if (isFull(error)) this.#full(error, cutFile(file, group.segment.writtenBytes))
       else this.#fail(error)
     })
   }
@@ -354,6 +355,12 @@ export class LogWriter {
       else waiter.reject(result)
     }
   }
+}
+
+/** Durably: what a failed write left behind must not come back. */
+async function cutFile(file: DiskFile, size: number): Promise<void> {
+  await file.truncate(size)
+  await flushFile(file)
 }
 
 /** Of the disk, or of the quota on it. */

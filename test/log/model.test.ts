@@ -61,6 +61,7 @@ class History {
       const sequence = this.#nextSequence()
       const codec = (this.#random.chance(0.3) ? 1 : 0) as Codec
       const result = this.#lab.append(records, { ...PRODUCER, baseSequence: sequence, codec, leaderEpoch: this.#epoch })
+      if (this.#lab.log.refusal !== undefined) return
       const baseOffset = this.#end
       expect(result, this.#text).toMatchObject({ ok: true, baseOffset, lastOffset: baseOffset + records.length - 1, duplicate: false })
       this.#batches.push({ baseOffset, endOffset: baseOffset + records.length, epoch: this.#epoch, sequence, records })
@@ -157,6 +158,28 @@ class History {
   async crash(): Promise<void> {
     this.#note()
     await this.#die({ durable: this.#durable, promised: this.#promised })
+  }
+
+  /** The disk is full for one write: what is not written is given up, and the log takes nothing more until it is opened again. */
+  async full(): Promise<void> {
+    if (this.#random.chance(0.6)) return
+    this.#lab.world.host('a').storage.failNext({ operation: this.#random.pick(['write', 'open']), path: '.log', code: 'ENOSPC' })
+    for (let i = 0; i < 20 && this.#lab.log.refusal === undefined; i++) {
+      await this.append()
+      await sleep(this.#lab.env.clock, this.#random.between(0, 3))
+    }
+    this.#lab.world.host('a').storage.heal()
+    if (this.#lab.log.refusal === undefined) return
+    const { log } = this.#lab
+    const appended = this.#batches
+    expect(log.logEndOffset, this.#text).toBe(log.writtenOffset)
+    this.#batches = this.#batches.filter(b => b.endOffset <= log.logEndOffset)
+    expect(log.logEndOffset, this.#text).toBe(this.#end)
+    if (this.#random.chance(0.5)) await this.#checkAll()
+    if (this.#random.chance(0.5)) return this.restart()
+    // A crash before the file is cut back may bring some of what was given up.
+    this.#batches = appended
+    await this.crash()
   }
 
   /** The process dies while the log is being cut, shortened or closed. */
@@ -290,7 +313,7 @@ type Kind = 'strict' | 'mixed'
 const STEPS = [
   ...(['append', 'append', 'append', 'append', 'append', 'append', 'wait', 'wait', 'wait', 'retry'] as const),
   ...(['read', 'read', 'read', 'read', 'lookUpTime', 'lookUpTime', 'beginEpoch', 'raiseStart', 'retain', 'cut', 'changeFlush'] as const),
-  ...(['restart', 'crash', 'crash', 'crashWithin', 'loseIndex'] as const),
+  ...(['restart', 'crash', 'crash', 'crashWithin', 'loseIndex', 'full'] as const),
 ]
 
 const SEEDS = Number(process.env['LOG_SEEDS'] ?? 15)
