@@ -66,7 +66,7 @@ export interface NetListener {
 }
 
 export interface SocketEvents {
-  /** Bytes as they arrive. The chunk is the receiver's to keep, and is never written to again by the door. */
+  /** Bytes as they arrive. They are there until this returns, then the door reads into the same memory again: copy what is kept. */
   data(chunk: Buffer): void
   /** `write` returned false earlier and the buffered bytes have now left. */
   drain?(): void

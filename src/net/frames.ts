@@ -1,8 +1,7 @@
 // Cuts a byte stream into Kafka frames: an int32 length, then that many bytes. Pure: bytes in, frames out.
 //
-// Memory. A frame becomes one buffer of exactly its size, because what is cut out of it (record batches) is kept for long: a view of a
-// 64 KiB chunk that holds forty small requests would pin all of it for the sake of one. The one exception costs nothing: a frame that fills
-// nearly all of the memory behind its chunk is handed out as a view. A claimed length is only a claim: the buffer grows with what has
+// Memory. A frame becomes one buffer of exactly its size, because what is cut out of it (record batches) is kept for long, and the chunks are the
+// socket's to read into again. A claimed length is only a claim: the buffer grows with what has
 // arrived (at most four times that, or 16 KiB), so a peer that announces 100 MiB and sends nothing costs 16 KiB.
 import { ProtocolError } from '../protocol/errors.ts'
 
@@ -99,7 +98,6 @@ export class FrameReader {
 }
 
 function cut(chunk: Buffer, p: number, length: number): Buffer {
-  if (length >= chunk.buffer.byteLength * (7 / 8)) return chunk.subarray(p, p + length)
   const frame = length < FIRST_BYTES / 8 ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length)
   chunk.copy(frame, 0, p, p + length)
   return frame

@@ -16,7 +16,7 @@ class Side {
     this.socket = socket
     socket.handle({
       data: chunk => {
-        this.received.push(chunk)
+        this.received.push(Buffer.from(chunk))
         this.#wake()
       },
       drain: () => {

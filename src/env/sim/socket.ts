@@ -209,7 +209,10 @@ export class SimSocket implements Socket {
     if (size > 0) {
       this.#peer.#travellingBytes -= size
       if (!this.#peer.#gone) this.#peer.#send()
-      this.#events!.data(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size))
+      const chunk = Buffer.concat(chunks, size)
+      this.#events!.data(chunk)
+      // As the real socket does, sooner or later: a receiver that kept a view of it reads nonsense.
+      chunk.fill(0xdb)
     } else if (this.#arrived[0]?.type === 'end') {
       this.#arrived.shift()
       this.#endSeen = true
