@@ -6,6 +6,8 @@ import { cutWholeBatches, type LogSlice, type ReadBounds } from './walk.ts'
 
 /** What an array slot and a Buffer object cost beside the bytes. */
 const CHUNK_OVERHEAD_BYTES = 160
+/** Chunks whose average is at most this are handed out as one copy: cheaper for a socket than many. */
+const SMALL_CHUNK_BYTES = 4096
 /** Evicted slots at the front are given back once there are this many. */
 const COMPACT_FROM = 256
 
@@ -102,7 +104,8 @@ export class HotTail {
       }
       if (cut.end < chunk.length) break
     }
-    return { chunks, sizeBytes, nextOffset }
+    const areSmall = chunks.length > 1 && sizeBytes <= chunks.length * SMALL_CHUNK_BYTES
+    return { chunks: areSmall ? [Buffer.concat(chunks, sizeBytes)] : chunks, sizeBytes, nextOffset }
   }
 
   /** Drops every chunk that reaches `offset` or beyond. */

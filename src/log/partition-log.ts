@@ -81,6 +81,8 @@ export class PartitionLog {
   #logEndOffset: number
   /** Why nothing is appended any more. */
   #refusal: Error | undefined
+  /** The files are about to be deleted: what goes wrong with them is no matter. */
+  #abandoned = false
   #closed = false
   /** flushedOffset stays at or below it: something the records behind it depend on is not durable yet. */
   #barrier = Number.POSITIVE_INFINITY
@@ -373,10 +375,10 @@ export class PartitionLog {
       for (const segment of unwritten) await segment.remove()
       const active = this.#segments.at(-1)
       if (active !== undefined) {
-        active.forgetUnwritten(endOffset)
-        active.cut(await findCut(active, endOffset))
+        active.forgetUnwritten(this.#logEndOffset)
+        active.cut(await findCut(active, this.#logEndOffset))
       }
-      this.#producers = await this.#rebuildProducers(endOffset)
+      this.#producers = await this.#rebuildProducers(this.#logEndOffset)
     }).catch(() => {})
     this.#onProgress(this)
   }
@@ -387,7 +389,7 @@ export class PartitionLog {
   }
 
   #fail(error: Error): void {
-    if (this.#closed) return
+    if (this.#closed || this.#abandoned) return
     this.#refusal ??= error
     this.#writer.stop(error)
     this.#world.fail(error)
@@ -439,15 +441,18 @@ export class PartitionLog {
 
   // --------------------------------------------------------------------------------------------------------------------- start and end
 
-  /** Records below are gone from now on; durable when it settles. Their segments go with the next retention run. */
+  /**
+   * Records below are gone from now on; durable when it settles. Their segments go with the next retention run.
+   * @param offset  at most the written offset
+   */
   setLogStartOffset(offset: number): Promise<void> {
     return this.#alone(() => this.#moveStart(offset))
   }
 
   async #moveStart(offset: number): Promise<void> {
     if (offset <= this.#logStartOffset) return
-    assert(offset <= this.#logEndOffset, `log start ${offset} beyond the log end ${this.#logEndOffset}`)
-    if (offset > this.#writer.flushedOffset) await this.#writer.flush()
+    assert(offset <= this.#writer.writtenOffset, `log start ${offset}, written is up to ${this.#writer.writtenOffset}`)
+    await this.#writer.flush(offset)
     await this.#home.durable.setLogStartOffset(offset)
     this.#logStartOffset = offset
     this.#storedEpochs.change(epochs => epochs.truncateFromStart(offset))
@@ -463,9 +468,10 @@ export class PartitionLog {
       if (count === 0) return 0
       if (count === this.#segments.length) this.#roll(this.#segments[count - 1])
       const expired = this.#segments.slice(0, count)
-      if (expired.some(segment => segment.flushedBytes < segment.writtenBytes)) await this.#writer.flush()
-      await this.#moveStart(this.#segments[count]!.baseOffset)
-      this.#segments = this.#segments.slice(count)
+      const startOffset = this.#segments[count]!.baseOffset
+      await this.#writer.flush(expired[count - 1]!.endOffset)
+      await this.#moveStart(startOffset)
+      this.#segments = this.#segments.filter(segment => !expired.includes(segment))
       this.#world.env.logger.log('info', 'deleted segments', { ...this.#home.name, count, logStartOffset: this.#logStartOffset })
       await this.#storedEpochs.settled()
       this.#checkpoints.flushed(this.flushedOffset)
@@ -483,7 +489,8 @@ export class PartitionLog {
     return this.#alone(async () => {
       assert(offset >= this.#logStartOffset, `truncation to ${offset}, the log starts at ${this.#logStartOffset}`)
       if (offset >= this.#logEndOffset) return
-      await this.#writer.flush()
+      await this.#writer.settled()
+      await this.#writer.flush(this.#writer.writtenOffset)
       await this.#writer.settled()
       const at = segmentAt(this.#segments, offset)
       const segment = this.#segments[at]!
@@ -544,6 +551,7 @@ export class PartitionLog {
 
   /** Lets go of everything without writing: the files are about to be deleted. */
   abandon(): Promise<void> {
+    this.#abandoned = true
     this.#refusal ??= new Error('the log is deleted')
     this.#writer.stop(this.#refusal)
     return this.#alone(async () => {
@@ -558,7 +566,7 @@ export class PartitionLog {
     this.#checkpoints.drop()
     await this.#checkpoints.settled()
     this.#hotTail.clear()
-    for (const segment of this.#segments) await segment.close()
+    for (const segment of this.#segments) await segment.retire()
   }
 
   /** An error leaves the log half changed: the node stops. */

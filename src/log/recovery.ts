@@ -195,7 +195,7 @@ class Recovery {
     const checkpoint = this.#checkpoint
     if (checkpoint === undefined || segment.baseOffset > checkpoint.segmentBase) return this.#scanSegment(segment, undefined)
     if (segment.baseOffset === checkpoint.segmentBase) return this.#scanSegment(segment, restoredFrom(checkpoint))
-    if (closed?.endOffset !== nextBase || closed === undefined) return this.#scanSegment(segment, closed)
+    if (closed === undefined || closed.endOffset !== nextBase) return this.#scanSegment(segment, closed)
     segment.restore({ ...closed, indexedFrom: closed.sizeBytes })
     this.#producers = undefined
   }
@@ -259,17 +259,11 @@ class Recovery {
     if (damage !== undefined) verdict = this.#isTorn(damage, bytesBehind) ? 'torn' : 'corrupt'
     else if (nothingThere) verdict = 'new'
     if (this.#lost !== undefined) verdict = 'corrupt'
-    if (this.#lost !== undefined) this.#home.logger.log('error', 'found a corrupt log', { ...this.#home.name, reason: this.#lost })
-    if (damage !== undefined) {
-      const fields = {
-        ...this.#home.name,
-        segment: damage.segment.baseOffset,
-        position: damage.position,
-        reason: damage.reason,
-        bytes: bytesBehind,
-      }
-      this.#home.logger.log(verdict === 'torn' ? 'info' : 'error', verdict === 'torn' ? 'cut a torn log' : 'found a corrupt log', fields)
-    }
+    const level = verdict === 'torn' ? 'info' : 'error'
+    const event = verdict === 'torn' ? 'cut a torn log' : 'found a corrupt log'
+    const { segment, position, reason } = damage ?? {}
+    const fields = { ...this.#home.name, segment: segment?.baseOffset, position, reason: this.#lost ?? reason, bytes: bytesBehind }
+    if (verdict === 'torn' || verdict === 'corrupt') this.#home.logger.log(level, event, fields)
     if (verdict === 'corrupt') {
       await this.#home.distrust(this.#state.logStartOffset)
       this.#state.marks.add('damaged')

@@ -58,7 +58,7 @@ export class Segment {
   #loadingIndex: Promise<void> | undefined
   #file: DiskFile | undefined
   #opening: Promise<DiskFile> | undefined
-  #isRemoved = false
+  #isRetired = false
   #users = 0
   #whenUnused: (() => void)[] = []
 
@@ -184,7 +184,7 @@ export class Segment {
   /** Opens the file, made when it was not there. */
   open(): Promise<DiskFile> {
     if (this.#file !== undefined) return Promise.resolve(this.#file)
-    if (this.#isRemoved) return Promise.reject(new EnvError('ENOENT', `${this.path} was removed`))
+    if (this.#isRetired) return Promise.reject(new EnvError('ENOENT', `${this.path} is closed`))
     this.#opening ??= this.#place.disk.open(this.path, this.exists ? 'readWrite' : 'create').then(
       file => {
         this.#opening = undefined
@@ -242,10 +242,15 @@ export class Segment {
     await file?.close()
   }
 
-  /** Closes and deletes the file. */
+  /** Closes the file for good: who comes now gets ENOENT. */
+  retire(): Promise<void> {
+    this.#isRetired = true
+    return this.close()
+  }
+
+  /** Retires and deletes the file. */
   async remove(): Promise<void> {
-    this.#isRemoved = true
-    await this.close()
+    await this.retire()
     if (this.exists) await this.#place.disk.remove(this.path)
     this.exists = false
   }

@@ -14,7 +14,10 @@ import type { Segment } from './segment.ts'
 export const UNFLUSHED_WINDOW_BYTES = 8 * 1024 * 1024
 /** Bytes of one write. A larger batch is a write of its own. */
 const WRITE_BYTES = 1024 * 1024
-/** Chunks whose average is at most this are copied into one: cheaper to write, to keep and to send than many small ones. */
+/**
+ * Chunks whose average is at most this are copied into one: cheaper to write, to keep and to send than many small ones. A single one too: it may be
+ * a small part of a large request, whose memory it would hold in the hot tail.
+ */
 const SMALL_CHUNK_BYTES = 4096
 /** Even a log that promises unflushed records is flushed after so many bytes, to bound recovery and what a power cut takes. */
 const BACKGROUND_FLUSH_BYTES = 64 * 1024 * 1024
@@ -107,9 +110,8 @@ export class LogWriter {
     this.#clock.turn(this.#turn)
   }
 
-  /** Settles when everything queued before is flushed; rejects when the log fails first. */
-  flush(): Promise<void> {
-    const goal = this.#queue[this.#queue.length - 1]?.endOffset ?? this.#startedOffset
+  /** Settles when everything queued so far, or below `goal`, is flushed; rejects when the log fails or gives it up first. */
+  flush(goal = this.#queue[this.#queue.length - 1]?.endOffset ?? this.#startedOffset): Promise<void> {
     this.#flushGoal = Math.max(this.#flushGoal, goal)
     this.#maybeFlush()
     return this.#wait(goal)
@@ -173,7 +175,7 @@ export class LogWriter {
     this.#queue.shift()
     this.#writing = true
     this.#startedOffset = group.endOffset
-    if (group.chunks.length > 1 && group.sizeBytes <= group.chunks.length * SMALL_CHUNK_BYTES) group.chunks = [Buffer.concat(group.chunks)]
+    if (group.sizeBytes <= group.chunks.length * SMALL_CHUNK_BYTES) group.chunks = [Buffer.concat(group.chunks)]
     file.write(group.chunks, group.segment.writtenBytes, error => {
       this.#writing = false
       if (this.#stopped !== undefined) this.#rest()

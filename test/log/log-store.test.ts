@@ -55,6 +55,28 @@ describe('deleting', () => {
     }
   })
 
+  test('while the log is read, cut or shortened stops no node', async () => {
+    for (let seed = 0; seed < 40; seed++) {
+      const lab = new Lab(seed, { config: { segmentBytes: 300, retentionBytes: 0, flushMessages: [1, 1000][seed % 2]! }, hotTailBytes: 0 })
+      await lab.run(async () => {
+        const random = lab.world.stream('test')
+        await lab.open()
+        for (let i = 0; i < 20; i++) lab.append([`value ${i}`])
+        await sleep(lab.env.clock, random.between(0, 5))
+        const end = lab.log.writtenOffset
+        const works: Promise<unknown>[] = []
+        if (end > 0) works.push(Promise.resolve(lab.log.read({ offset: 0, maxBytes: 1000, endOffset: end, minOneBatch: true })))
+        works.push(random.chance(0.5) ? lab.log.deleteExpiredSegments(end, 0) : lab.log.truncateTo(5))
+        await sleep(lab.env.clock, random.between(0, 3))
+        await Promise.allSettled([...works, lab.store.deletePartition(TOPIC_ID, 0)])
+        await lab.openLog(OTHER_ID)
+        expect([lab.verdict, lab.log.logEndOffset]).toEqual(['new', 0])
+        await lab.close()
+        expect(lab.failures).toEqual([])
+      })
+    }
+  })
+
   test('survives a crash at any time: the old bytes never come back under the new id', async () => {
     for (let seed = 0; seed < 60; seed++) {
       const lab = new Lab(seed, { config: { fileDeleteDelayMs: 5 } })
