@@ -47,6 +47,8 @@ export interface Plan {
   readonly consumers: number
   /** Topics that come and go, and partitions that are added. */
   readonly churn: boolean
+  /** The load lasts at least this long. */
+  readonly durationMs: number
   /** Each after so many more events of the broker. */
   readonly troubles: readonly { readonly afterEvents: number; readonly trouble: Trouble }[]
 }
@@ -73,6 +75,7 @@ export function drawPlan(random: SeededRandom): Plan {
     producers,
     consumers: random.integerBetween(1, 2),
     churn: random.chance(0.5),
+    durationMs: random.integerBetween(300, 4000),
     troubles: Array.from({ length: random.integerBetween(2, 7) }, () => ({
       afterEvents: drawEventCount(random),
       trouble: drawTrouble(random),

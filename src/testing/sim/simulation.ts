@@ -210,7 +210,9 @@ class Simulation {
 
   async #troublesOver(env: Env): Promise<void> {
     const until = env.clock.now() + TROUBLE_MS
+    const notBefore = env.clock.now() + this.#plan.durationMs
     while (this.#troubleIndex < this.#plan.troubles.length && env.clock.now() < until) await sleep(env.clock, 50)
+    if (env.clock.now() < notBefore) await sleep(env.clock, notBefore - env.clock.now())
   }
 
   #heal(): void {
