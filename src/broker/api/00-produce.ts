@@ -8,13 +8,12 @@
 // Transactions do not exist yet: whoever names a transactional id, or sends a transactional batch, is answered 53 for the whole request: the code
 // every client reports at once and does not retry.
 
+import { type Rejected, readSingleBatch } from '../../log/validate.ts'
 import type { TopicImage } from '../../metadata/image.ts'
 import { Produce } from '../../protocol/api/00-produce.ts'
 import * as batch from '../../protocol/batch.ts'
 import {
-  CORRUPT_MESSAGE,
   errorMessage,
-  INVALID_RECORD,
   INVALID_REQUIRED_ACKS,
   INVALID_TOPIC_EXCEPTION,
   NONE,
@@ -24,7 +23,6 @@ import {
   TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
   UNKNOWN_TOPIC_ID,
   UNKNOWN_TOPIC_OR_PARTITION,
-  UNSUPPORTED_COMPRESSION_TYPE,
 } from '../../protocol/errors.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
 import type { Broker } from '../broker.ts'
@@ -47,10 +45,6 @@ interface Appended {
 }
 
 const NO_RECORD_ERRORS: PartitionAnswer['recordErrors'] = []
-const ZSTD = 4
-const MAGIC_OFFSET = 16
-const BYTES_UP_TO_MAGIC = 17
-const SMALLEST_BATCH_LENGTH = 14
 
 export const produce = handler(Produce, {
   answer(broker, request, context) {
@@ -109,21 +103,17 @@ function appendOne(broker: Broker, one: OnePartition): number {
   const { topic, acks, index, answer, context } = one
   if (topic === undefined) return one.byId ? UNKNOWN_TOPIC_ID : UNKNOWN_TOPIC_OR_PARTITION
   if (topic.partitions[index] === undefined) return UNKNOWN_TOPIC_OR_PARTITION
-  const bytes = theOneBatch(one.records, context.version, answer)
-  if (typeof bytes === 'number') return bytes
+  const single = readSingleBatch(one.records, context.version)
+  if (!single.ok) return refuse(answer, single)
   if (acks !== -1 && acks !== 0 && acks !== 1) return INVALID_REQUIRED_ACKS
   if (isInternalTopic(topic.name) && context.clientId !== '__admin_client') return INVALID_TOPIC_EXCEPTION
   const replica = broker.replicas.leaderOf(topic, index)
   if (typeof replica === 'number') return replica
   if (acks === -1 && !hasEnoughReplicas(replica.leader!)) return NOT_ENOUGH_REPLICAS
 
-  const result = replica.append(bytes)
+  const result = replica.append(single.batch)
   answer.logStartOffset = replica.log.logStartOffset
-  if (!result.ok) {
-    answer.errorMessage = result.errorMessage
-    answer.recordErrors = result.recordErrors
-    return result.errorCode
-  }
+  if (!result.ok) return refuse(answer, result)
   answer.baseOffset = result.baseOffset
   answer.logAppendTimeMs = result.logAppendTimeMs
   const requiredOffset = result.lastOffset + 1
@@ -132,34 +122,9 @@ function appendOne(broker: Broker, one: OnePartition): number {
   return NONE
 }
 
-/** A produce request carries exactly one batch of the current format per partition; what is cut off at the end does not count. */
-function theOneBatch(records: Buffer | null, version: number, answer: PartitionAnswer): Buffer | number {
-  const sizeBytes = records === null ? 0 : batchSizeAt(records, 0)
-  if (sizeBytes < 0) return CORRUPT_MESSAGE
-  if (records === null || sizeBytes === 0) return refuse(answer, INVALID_RECORD, 'A partition must come with one whole record batch.')
-  if (batch.magic(records, 0) !== 2) return refuse(answer, INVALID_RECORD, 'Only record batches of magic 2 are accepted.')
-  if (version < 7 && batch.codecOf(records, 0) === ZSTD)
-    return refuse(answer, UNSUPPORTED_COMPRESSION_TYPE, 'zstd needs Produce v7 or later.')
-  if (sizeBytes === records.length) return records
-  const following = batchSizeAt(records, sizeBytes)
-  if (following < 0) return CORRUPT_MESSAGE
-  if (following > 0) return refuse(answer, INVALID_RECORD, 'A partition must come with one record batch only.')
-  return records.subarray(0, sizeBytes)
-}
-
-/** @returns 0 when no whole batch is there, -1 when the bytes cannot be a batch (ByteBufferLogInputStream) */
-function batchSizeAt(records: Buffer, position: number): number {
-  const left = records.length - position
-  if (left < batch.LOG_OVERHEAD) return 0
-  const sizeBytes = batch.batchSize(records, position)
-  if (sizeBytes - batch.LOG_OVERHEAD < SMALLEST_BATCH_LENGTH) return -1
-  if (left < BYTES_UP_TO_MAGIC) return 0
-  if (records[position + MAGIC_OFFSET]! > 2) return -1
-  return sizeBytes > left ? 0 : sizeBytes
-}
-
-function refuse(answer: PartitionAnswer, errorCode: number, message: string): number {
-  answer.errorMessage = message
+function refuse(answer: PartitionAnswer, { errorCode, errorMessage, recordErrors }: Rejected): number {
+  answer.errorMessage = errorMessage
+  answer.recordErrors = recordErrors
   return errorCode
 }
 
