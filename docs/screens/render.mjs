@@ -1,0 +1,22 @@
+// Draws a terminal session as a picture: node docs/screens/render.mjs < session.txt > session.svg
+// Lines that start with "$ " are what was typed.
+import { readFileSync } from 'node:fs'
+
+const lines = readFileSync(0, 'utf8').trimEnd().split('\n')
+const columns = Math.max(60, ...lines.map(line => line.length))
+const width = Math.ceil(columns * 8.43 + 40)
+const height = lines.length * 20 + 56
+const escape = text => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
+const row = (line, i) => {
+  const typed = line.startsWith('$ ')
+  const body = typed ? `<tspan fill="#7ee787">$</tspan> <tspan fill="#f0f6fc" font-weight="bold">${escape(line.slice(2))}</tspan>` : escape(line)
+  return `<text x="20" y="${i * 20 + 54}" xml:space="preserve">${body}</text>`
+}
+process.stdout.write(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
+<rect width="100%" height="100%" rx="8" fill="#0d1117"/>
+<circle cx="22" cy="18" r="6" fill="#ff5f56"/><circle cx="42" cy="18" r="6" fill="#ffbd2e"/><circle cx="62" cy="18" r="6" fill="#27c93f"/>
+<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" fill="#c9d1d9">
+${lines.map(row).join('\n')}
+</g>
+</svg>
+`)
