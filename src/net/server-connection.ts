@@ -5,6 +5,8 @@
 // holds back answers above its own mark: a client that pipelines large fetches and reads none of them costs one answer, not all of them.
 // Both resume by event.
 //
+// Fairness. There is one thread: after requests that took long, a connection lets the others have theirs before its next.
+//
 // Ends. A frame that cannot be read and a handler's `close` take their place in the order of answers: what was accepted before is still
 // answered. A client that ends its direction (or is killed: the two look alike) gets what is answered within a second. We read and drop what a
 // client sends after the end was decided, since closing a socket with unread bytes would reset it and take the last answers with it.
@@ -17,8 +19,15 @@ import type { IncomingRequest, ServerConnection, ServerOptions } from './server.
 
 const MAX_IN_FLIGHT_BYTES = 8 * 1024 * 1024
 const MAX_IN_FLIGHT_REQUESTS = 256
+/** Requests handed up in one go; then the other connections' events come first. */
+const TURN_MS = 10
 /** For the peer to take our last bytes and close, and for answers to a client that ended its direction. */
 const LINGER_MS = 1000
+
+/** Of all connections whose clients are behind with taking them. */
+export interface UnsentBytes {
+  bytes: number
+}
 
 export class AcceptedConnection implements ServerConnection {
   readonly id: number
@@ -39,17 +48,23 @@ export class AcceptedConnection implements ServerConnection {
   #paused = false
   #blocked = false
   #pumping = false
+  /** Set while the other connections have their turn. */
+  #rest: Timer | undefined
+  readonly #unsent: UnsentBytes
+  /** Our part of it. */
+  #unsentBytes = 0
   #linger: Timer | undefined
   #idle: Timer | undefined
   #lastActivity: number
 
-  constructor(env: Env, socket: Socket, options: ServerOptions, identity: { id: number; listenerName: string }) {
+  constructor(env: Env, socket: Socket, options: ServerOptions, identity: { id: number; listenerName: string; unsent: UnsentBytes }) {
     this.id = identity.id
     this.listenerName = identity.listenerName
     this.clientHost = socket.remoteHost
     this.clientPort = socket.remotePort
     this.#env = env
     this.#socket = socket
+    this.#unsent = identity.unsent
     this.#options = options
     this.#frames = new FrameReader(options.maxRequestBytes)
     this.#lastActivity = env.clock.now()
@@ -113,19 +128,21 @@ export class AcceptedConnection implements ServerConnection {
   #pump(): void {
     if (this.#pumping) return
     this.#pumping = true
+    const startedAt = this.#env.clock.now()
     while (this.#state === 'open' || this.#state === 'draining') {
       const outcome = this.#pipeline.take()
       if (outcome?.type === 'answer') {
         this.#lastActivity = this.#env.clock.now()
         // The door gathers what one event writes into one system call.
-        if (!this.#socket.write(outcome.chunks)) this.#blocked = true
+        if (!this.#socket.write(outcome.chunks)) this.#block()
       } else if (outcome?.type === 'close') {
         this.#end(outcome.reason)
       } else if (outcome === undefined) {
-        if (this.#blocked) break
+        if (this.#blocked || this.#rest !== undefined) break
         const exchange = this.#pipeline.start()
         if (exchange === undefined) break
         this.#hand(exchange)
+        if (this.#env.clock.now() - startedAt >= TURN_MS) this.#rest = this.#env.clock.setTimer(0, () => this.#resume())
       }
     }
     this.#pumping = false
@@ -156,8 +173,24 @@ export class AcceptedConnection implements ServerConnection {
     }
   }
 
+  #resume(): void {
+    this.#rest = undefined
+    this.settled()
+  }
+
+  #block(): void {
+    this.#blocked = true
+    this.#countUnsent(this.#socket.bufferedBytes)
+  }
+
+  #countUnsent(bytes: number): void {
+    this.#unsent.bytes += bytes - this.#unsentBytes
+    this.#unsentBytes = bytes
+  }
+
   #unblock(): void {
     this.#blocked = false
+    this.#countUnsent(0)
     this.#lastActivity = this.#env.clock.now()
     this.settled()
   }
@@ -181,9 +214,11 @@ export class AcceptedConnection implements ServerConnection {
   #closed(error: EnvError | undefined): void {
     if (error !== undefined && this.#state === 'open') this.#reason = error.message
     this.#state = 'closed'
+    this.#countUnsent(0)
     this.#pipeline.clear()
     this.#linger?.cancel()
     this.#idle?.cancel()
+    this.#rest?.cancel()
     this.#env.logger.log('debug', 'closed connection', {
       listener: this.listenerName,
       connection: this.id,
@@ -197,7 +232,8 @@ export class AcceptedConnection implements ServerConnection {
 
   #watchIdle(idleTimeoutMs: number): void {
     const left = this.#lastActivity + idleTimeoutMs - this.#env.clock.now()
-    if (left <= 0 && this.#pipeline.inFlightCount === 0) this.destroy(`idle for ${idleTimeoutMs} ms`)
+    // Requests that wait because the client takes no answers do not make it a busy one.
+    if (left <= 0 && (this.#blocked || this.#pipeline.inFlightCount === 0)) this.destroy(`idle for ${idleTimeoutMs} ms`)
     else this.#idle = this.#env.clock.setTimer(left > 0 ? left : idleTimeoutMs, () => this.#watchIdle(idleTimeoutMs))
   }
 }

@@ -1,7 +1,7 @@
 // Listens, accepts, frames, and hands requests up; owns every connection it accepted. Knows nothing of what a request means.
 // Facts: socket.request.max.bytes 100 MiB, connections.max.idle.ms 10 min (kafka.network.SocketServer).
 import type { Env, NetListener, Socket } from '../env/env.ts'
-import { AcceptedConnection } from './server-connection.ts'
+import { AcceptedConnection, type UnsentBytes } from './server-connection.ts'
 
 export interface ServerOptions {
   /** Port 0 takes any free port; `Server.listeners` says which. */
@@ -60,6 +60,7 @@ export class Server {
   readonly #options: ServerOptions
   readonly #bound: NetListener[] = []
   readonly #connections = new Set<AcceptedConnection>()
+  readonly #unsent: UnsentBytes = { bytes: 0 }
   #lastId = 0
   #closing: Promise<void> | undefined
   #onEmpty: (() => void) | undefined
@@ -88,6 +89,11 @@ export class Server {
     this.#env = env
     this.#options = options
     this.listeners = []
+  }
+
+  /** Answers in memory that clients are behind with taking: of the connections that hold more than the door's mark. */
+  get unsentBytes(): number {
+    return this.#unsent.bytes
   }
 
   get connectionCount(): number {
@@ -127,7 +133,7 @@ export class Server {
       })
       return
     }
-    const connection = new AcceptedConnection(this.#env, socket, this.#options, { id: ++this.#lastId, listenerName })
+    const connection = new AcceptedConnection(this.#env, socket, this.#options, { id: ++this.#lastId, listenerName, unsent: this.#unsent })
     this.#connections.add(connection)
     connection.onClose(() => {
       this.#connections.delete(connection)

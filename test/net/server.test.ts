@@ -138,6 +138,48 @@ describe('backpressure', () => {
     expect(client.paused).toBe(false)
     expect(bodies()).toEqual(['A', 'B'])
   })
+
+  test('unread answers are counted until they are taken, and their connection is idle although requests wait', async () => {
+    const { world, server, answer } = await open({ idleTimeoutMs: 1000 })
+    const [slow, never] = [world.accept(), world.accept()]
+    slow.highWaterBytes = never.highWaterBytes = 100
+    slow.deliver(send('A'))
+    answer(0, 'a'.repeat(90))
+    expect(server.unsentBytes).toBe(0)
+    slow.deliver(send('B'))
+    answer(1, 'b'.repeat(60))
+    never.deliver(send('C', 'D'))
+    answer(2, 'c'.repeat(500))
+    expect(server.unsentBytes).toBe(650)
+    slow.taken()
+    expect(server.unsentBytes).toBe(500)
+    world.clock.advance(1000)
+    expect(never.destroyed).toBe(true)
+    never.close()
+    expect(server.unsentBytes).toBe(0)
+  })
+})
+
+describe('fairness', () => {
+  test('after a request that took long the others have their turn, and the order stays', async () => {
+    const bodies: string[] = []
+    const { world } = await open({
+      onRequest: request => {
+        bodies.push(String(request.frame))
+        if (bodies.length === 1) world.clock.advance(20)
+        request.respond([request.frame])
+      },
+    })
+    const greedy = world.accept()
+    const other = world.accept()
+    greedy.deliver(send('P1', 'P2', 'P3'))
+    expect(bodies).toEqual(['P1'])
+    other.deliver(send('A'))
+    expect(bodies).toEqual(['P1', 'A'])
+    world.clock.advance(0)
+    expect(bodies).toEqual(['P1', 'A', 'P2', 'P3'])
+    expect(String(greedy.taken())).toBe('P1P2P3')
+  })
 })
 
 describe('ends', () => {
