@@ -1,6 +1,7 @@
 // This broker's copy of one partition: the log, what it knows while it leads, and who waits for it.
 import type { LogConfig } from '../log/config.ts'
 import type { AppendResult, PartitionLog } from '../log/partition-log.ts'
+import type { UnpackBudget } from '../log/validate.ts'
 import type { PartitionImage } from '../metadata/image.ts'
 import { KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER } from '../protocol/errors.ts'
 import { assert } from '../util/assert.ts'
@@ -71,10 +72,11 @@ export class LocalReplica implements FetchSource {
     this.#step({ type: 'minIsrChanged', effectiveMinIsr: effectiveMinIsr(state, minInsyncReplicas) })
   }
 
-  append(batch: Buffer): AppendResult {
+  /** @param unpacking  of the request that brought the batch */
+  append(batch: Buffer, unpacking?: UnpackBudget): AppendResult {
     const leader = this.#leader
     assert(leader !== undefined, `append to ${this.topic}-${this.partition}, which is not led here`)
-    const result = this.log.appendAsLeader(batch, { leaderEpoch: leader.leaderEpoch, origin: 'client' })
+    const result = this.log.appendAsLeader(batch, { leaderEpoch: leader.leaderEpoch, origin: 'client', unpacking })
     if (result.ok && !result.duplicate) {
       assert(
         result.lastOffset + 1 === this.log.logEndOffset,

@@ -30,7 +30,7 @@ import { expiredCount } from './retention.ts'
 import type { Segment } from './segment.ts'
 import { StoredEpochs } from './stored-epochs.ts'
 import { firstAtOrAfter, firstWithMaxTimestamp, type OffsetRange, type TimestampedOffset } from './time-lookup.ts'
-import { validateBatch } from './validate.ts'
+import { type UnpackBudget, validateBatch } from './validate.ts'
 import { DamagedLogError, headerFault, type LogSlice, type ReadBounds } from './walk.ts'
 import { isFull, LogWriter, type WriterOwner } from './writer.ts'
 
@@ -213,9 +213,12 @@ export class PartitionLog {
    * written and flushed; there is no promise per append.
    * @param b  exactly one batch, baseOffset 0; patched in place (or replaced when it must be rebuilt), and kept by reference
    */
-  appendAsLeader(b: Buffer, o: { leaderEpoch: number; origin: 'client' | 'coordinator' }): AppendResult {
+  appendAsLeader(
+    b: Buffer,
+    o: { leaderEpoch: number; origin: 'client' | 'coordinator'; unpacking?: UnpackBudget | undefined },
+  ): AppendResult {
     if (this.#refusal !== undefined) return rejected(KAFKA_STORAGE_ERROR, `The log takes no records: ${this.#refusal.message}`)
-    const validated = validateBatch(b, this.#config, { now: this.#world.env.clock.wallTime(), origin: o.origin })
+    const validated = validateBatch(b, this.#config, { now: this.#world.env.clock.wallTime(), origin: o.origin, unpacking: o.unpacking })
     if (!validated.ok) return validated
     const stored = validated.batch
     if (stored.length > this.#config.segmentBytes) {

@@ -51,6 +51,11 @@ export interface Validated {
   readonly logAppendTimeMs: number
 }
 
+/** What may still be unpacked for one request: a few kilobytes can hold 64 MiB, and everybody waits while they unpack. Validating takes from it. */
+export interface UnpackBudget {
+  leftBytes: number
+}
+
 export type ValidateConfig = Pick<
   LogConfig,
   | 'messageTimestampType'
@@ -67,6 +72,8 @@ const MAX_RECORD_ERRORS = 1000
 /** A batch may unpack to this much, or to so many times max.message.bytes when that is more. */
 const MIN_UNPACKED_LIMIT_BYTES = 64 * 1024 * 1024
 const UNPACKED_PER_MESSAGE_BYTE = 64
+/** A batch that must be packed anew (another codec, offsets to renumber) may have so many times max.message.bytes: packing is slow. */
+const REPACKED_PER_MESSAGE_BYTE = 16
 
 /**
  * The one batch that the `records` field of a produce request must hold, as a view of it. A cut or short rest behind it is dropped, as in Kafka.
@@ -115,17 +122,17 @@ function nextBatchSize(records: Buffer | null, p: number): number | Rejected {
  * Checks a whole v2 batch and makes it what the log stores, but for its offsets and leader epoch.
  * @param b  exactly one batch; patched in place where that is enough
  * @param o  now: milliseconds since 1970. origin: what a coordinator writes may be a control batch, may have no sequence, and its header's counts
- *   are not checked, as in Kafka
+ *   are not checked, as in Kafka. unpacking: when it is used up, compressed batches are MESSAGE_TOO_LARGE
  * @returns Rejected with INVALID_RECORD | INVALID_TIMESTAMP | CORRUPT_MESSAGE | MESSAGE_TOO_LARGE | UNSUPPORTED_COMPRESSION_TYPE
  */
 export function validateBatch(
   b: Buffer,
   config: ValidateConfig,
-  o: { now: number; origin: 'client' | 'coordinator' },
+  o: { now: number; origin: 'client' | 'coordinator'; unpacking?: UnpackBudget | undefined },
 ): Validated | Rejected {
   const fault = headerFault(b, config, o.origin)
   if (fault !== undefined) return fault
-  const body = unpack(b, config)
+  const body = unpack(b, config, o.unpacking)
   if ('ok' in body) return body
   const walked = walk(b, body, config, o.now)
   if (walked.ok === false) return walked
@@ -133,6 +140,8 @@ export function validateBatch(
   const source = batch.codecOf(b, 0) as Codec
   const target = targetCodec(config, source, b)
   const mustRebuild = target !== source || !walked.consecutive
+  const bodyBytes = body.end - body.start
+  if (mustRebuild && bodyBytes > config.maxMessageBytes * REPACKED_PER_MESSAGE_BYTE) return tooMuchToRepack(bodyBytes, config)
   const logAppendTime = config.messageTimestampType === 'LogAppendTime'
   const maxTimestamp = logAppendTime ? o.now : walked.maxTimestamp
   const changed = setTimestamp(b, maxTimestamp, logAppendTime)
@@ -191,8 +200,17 @@ function rejectedTimestampType(b: Buffer): Rejected {
   return { ok: false, errorCode: INVALID_TIMESTAMP, errorMessage: 'The batch has the timestamp type LogAppendTime', recordErrors: errors }
 }
 
-function unpack(b: Buffer, config: ValidateConfig): BatchBody | Rejected {
+function unpack(b: Buffer, config: ValidateConfig, budget: UnpackBudget | undefined): BatchBody | Rejected {
   const maxBytes = Math.max(MIN_UNPACKED_LIMIT_BYTES, config.maxMessageBytes * UNPACKED_PER_MESSAGE_BYTE)
+  if (budget === undefined || batch.codecOf(b, 0) === CODEC_NONE) return opened(b, maxBytes)
+  if (budget.leftBytes <= 0) return rejected(MESSAGE_TOO_LARGE, 'The batches of the request before this one unpack to too many bytes')
+  const body = opened(b, maxBytes)
+  // How far a damaged one came is not known.
+  budget.leftBytes -= 'ok' in body ? maxBytes : body.end - body.start
+  return body
+}
+
+function opened(b: Buffer, maxBytes: number): BatchBody | Rejected {
   try {
     return openBody(b, 0, { maxBytes })
   } catch (error) {
@@ -285,6 +303,12 @@ function setTimestamp(b: Buffer, maxTimestamp: number, logAppendTime: boolean): 
 
 function tooLarge(size: number, config: ValidateConfig): Rejected {
   return rejected(MESSAGE_TOO_LARGE, `The record batch has ${size} bytes, the topic takes at most ${config.maxMessageBytes}`)
+}
+
+/** Clients that are told MESSAGE_TOO_LARGE split the batch and send its halves. */
+function tooMuchToRepack(bodyBytes: number, config: ValidateConfig): Rejected {
+  const limit = config.maxMessageBytes * REPACKED_PER_MESSAGE_BYTE
+  return rejected(MESSAGE_TOO_LARGE, `The batch must be packed anew and unpacks to ${bodyBytes} bytes, at most ${limit} are packed`)
 }
 
 /** Damage inside the batch, or a codec this platform lacks, as the answer; any other error is ours and goes on. */

@@ -8,22 +8,11 @@
 // Transactions do not exist yet: whoever names a transactional id, or sends a transactional batch, is answered 53 for the whole request: the code
 // every client reports at once and does not retry.
 
-import { type Rejected, readSingleBatch } from '../../log/validate.ts'
+import { type Rejected, readSingleBatch, type UnpackBudget } from '../../log/validate.ts'
 import type { TopicImage } from '../../metadata/image.ts'
 import { Produce } from '../../protocol/api/00-produce.ts'
 import * as batch from '../../protocol/batch.ts'
-import {
-  errorMessage,
-  INVALID_REQUIRED_ACKS,
-  INVALID_TOPIC_EXCEPTION,
-  NONE,
-  NOT_ENOUGH_REPLICAS,
-  NOT_LEADER_OR_FOLLOWER,
-  REQUEST_TIMED_OUT,
-  TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-  UNKNOWN_TOPIC_ID,
-  UNKNOWN_TOPIC_OR_PARTITION,
-} from '../../protocol/errors.ts'
+import { CORRUPT_MESSAGE, errorMessage, INVALID_REQUIRED_ACKS, INVALID_TOPIC_EXCEPTION, KAFKA_STORAGE_ERROR, MESSAGE_TOO_LARGE, NONE, NOT_ENOUGH_REPLICAS, NOT_LEADER_OR_FOLLOWER, RECORD_LIST_TOO_LARGE, REQUEST_TIMED_OUT, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION } from '../../protocol/errors.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
 import type { Broker } from '../broker.ts'
 import { type Answer, CloseConnection, handler, NO_RESPONSE, type RequestContext } from '../handler.ts'
@@ -44,7 +33,11 @@ interface Appended {
   readonly requiredOffset: number
 }
 
+/** What the batches of one request may unpack to, give or take the last of them. */
+const UNPACKED_PER_REQUEST_BYTES = 256 * 1024 * 1024
 const NO_RECORD_ERRORS: PartitionAnswer['recordErrors'] = []
+/** Refusals of the batch as a whole: Kafka tells no log start offset with them. */
+const WITHOUT_LOG_START: ReadonlySet<number> = new Set([CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, KAFKA_STORAGE_ERROR])
 
 export const produce = handler(Produce, {
   answer(broker, request, context) {
@@ -66,13 +59,14 @@ function append(broker: Broker, request: Request, context: RequestContext, appen
   const byId = context.version >= 13
   const responses: Response['responses'][number][] = []
   const leadersElsewhere = new Set<number>()
+  const unpacking = { leftBytes: UNPACKED_PER_REQUEST_BYTES }
   for (const { name, topicId, partitionData } of request.topicData) {
     const topic = byId ? broker.image.topicsById.get(topicId) : broker.image.topics.get(name)
     const partitionResponses: PartitionAnswer[] = []
     for (const { index, records } of partitionData) {
       const answer = newAnswer(index)
       partitionResponses.push(answer)
-      const refusal = appendOne(broker, { topic, byId, acks: request.acks, index, records, context, answer, appended })
+      const refusal = appendOne(broker, { topic, byId, acks: request.acks, index, records, context, answer, unpacking, appended })
       if (refusal === NONE) continue
       answer.errorCode = refusal
       answer.errorMessage ??= errorMessage(refusal)
@@ -82,7 +76,7 @@ function append(broker: Broker, request: Request, context: RequestContext, appen
         if (leader >= 0) leadersElsewhere.add(leader)
       }
     }
-    responses.push({ name, topicId, partitionResponses })
+    if (partitionResponses.length > 0) responses.push({ name, topicId, partitionResponses })
   }
   return { responses, nodeEndpoints: broker.endpointsOf(leadersElsewhere, context.connection.listenerName) }
 }
@@ -95,6 +89,7 @@ interface OnePartition {
   readonly records: Buffer | null
   readonly context: RequestContext
   readonly answer: PartitionAnswer
+  readonly unpacking: UnpackBudget
   readonly appended: Appended[]
 }
 
@@ -111,8 +106,8 @@ function appendOne(broker: Broker, one: OnePartition): number {
   if (typeof replica === 'number') return replica
   if (acks === -1 && !hasEnoughReplicas(replica.leader!)) return NOT_ENOUGH_REPLICAS
 
-  const result = replica.append(single.batch)
-  answer.logStartOffset = replica.log.logStartOffset
+  const result = replica.append(single.batch, one.unpacking)
+  if (result.ok || !WITHOUT_LOG_START.has(result.errorCode)) answer.logStartOffset = replica.log.logStartOffset
   if (!result.ok) return refuse(answer, result)
   answer.baseOffset = result.baseOffset
   answer.logAppendTimeMs = result.logAppendTimeMs
