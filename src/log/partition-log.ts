@@ -375,7 +375,10 @@ export class PartitionLog {
     this.#storedEpochs.change(epochs => epochs.truncateFromEnd(endOffset + 1))
     this.#alone(async () => {
       await cut
+      const isNamed = unwritten.some(segment => segment.exists)
       for (const segment of unwritten) await segment.remove()
+      // An orderly close lets the next open trust the catalog: no name it does not know may come back in a power cut.
+      if (isNamed) await this.#home.disk.syncDirectory(this.#home.directory)
       const active = this.#segments.at(-1)
       if (active !== undefined) {
         active.forgetUnwritten(this.#logEndOffset)
