@@ -48,25 +48,25 @@ describe('a simulation notices', () => {
   })
 })
 
-test.each(Array.from({ length: 40 }, (_, i) => i + 1))(
-  'a node opens again after crashes at any event of its opening, seed %i',
-  async seed => {
-    const world = new SimWorld(seed)
-    const random = world.stream('crashes')
-    const reasons: string[] = []
-    const broker = new BrokerHost(world, { properties: {}, fail: reason => reasons.push(reason) })
-    let crashesLeft = 6
-    let crashAt = random.integer(24)
-    world.afterEvent = () => {
-      if (crashesLeft === 0 || !broker.host.running || broker.host.process.eventCount < crashAt) return
-      crashesLeft--
-      crashAt = random.integer(24)
-      broker.crash({ power: random.chance(0.8), silent: false, downMs: 1 })
-    }
-    broker.start()
-    await world.runFor(2000)
-    await world.run(() => broker.up(), { maxMs: 10_000 })
-    expect(reasons).toEqual([])
-    expect(world.failures).toEqual([])
-  },
-)
+/** The last three: the vote file was not flushed, or its name not synced, by a process that found it there. */
+const OPENINGS = [...Array.from({ length: 30 }, (_, i) => i + 1), 288, 323, 743]
+
+test.each(OPENINGS)('a node opens again after crashes at any event of its opening, seed %i', async seed => {
+  const world = new SimWorld(seed)
+  const random = world.stream('crashes')
+  const reasons: string[] = []
+  const broker = new BrokerHost(world, { properties: {}, fail: reason => reasons.push(reason) })
+  let crashesLeft = 6
+  let crashAt = random.integer(24)
+  world.afterEvent = () => {
+    if (crashesLeft === 0 || !broker.host.running || broker.host.process.eventCount < crashAt) return
+    crashesLeft--
+    crashAt = random.integer(24)
+    broker.crash({ power: random.chance(0.8), silent: false, downMs: 1 })
+  }
+  broker.start()
+  await world.runFor(2000)
+  await world.run(() => broker.up(), { maxMs: 10_000 })
+  expect(reasons).toEqual([])
+  expect(world.failures).toEqual([])
+})
