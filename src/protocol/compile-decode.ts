@@ -7,6 +7,7 @@ import { ProtocolError } from './errors.ts'
 import {
   bigInt64,
   budget,
+  clampedInt64,
   cursor,
   float64,
   MAX_ARRAY_LENGTH,
@@ -23,7 +24,7 @@ import type { AnyField, Fields, Layout } from './schema.ts'
 /** `whole`: bytes after the message are an error. */
 export type Decoder = (b: Buffer, p: number, end: number, whole: boolean) => unknown
 
-const RUNTIME = { ProtocolError, bigInt64, budget, cursor, float64, text, uuid, uvarint, wideInt64, EMPTY: Buffer.alloc(0) }
+const RUNTIME = { ProtocolError, bigInt64, budget, clampedInt64, cursor, float64, text, uuid, uvarint, wideInt64, EMPTY: Buffer.alloc(0) }
 
 export function compileDecoder(name: string, fields: Fields, version: number, flexible: boolean): Decoder {
   const source = decoderSource(fields, version, flexible)
@@ -104,7 +105,7 @@ class DecoderSource {
       case 'i64': {
         const [high, low] = [this.#name('h'), this.#name('l')]
         return `const ${high} = ${I32}, ${low} = ${I32} >>> 0
-${variable} = ${high} > 2097151 || ${high} < -2097152 ? wideInt64(${high}, ${low}) : ${high} * 4294967296 + ${low}`
+${variable} = ${high} > 2097151 || ${high} < -2097152 ? ${layout.clamped ? `clampedInt64(${high})` : `wideInt64(${high}, ${low})`} : ${high} * 4294967296 + ${low}`
       }
       case 'big':
         return `${variable} = bigInt64(b, p, end); p += 8`

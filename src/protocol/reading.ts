@@ -37,6 +37,11 @@ export function wideInt64(high: number, low: number): number {
   throw new ProtocolError(`an int64 is beyond 2^53: ${(BigInt(high) << 32n) + BigInt(low)}`)
 }
 
+/** int64 beyond 2^53 where only its sign matters. */
+export function clampedInt64(high: number): number {
+  return high < 0 ? -(2 ** 63) : 2 ** 63
+}
+
 export function bigInt64(b: Buffer, p: number, end: number): bigint {
   if (end - p < 8) throw new ProtocolError('an int64 is cut off')
   return b.readBigInt64BE(p)

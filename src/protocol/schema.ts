@@ -48,6 +48,8 @@ export interface Layout {
   readonly optional: boolean
   /** Keeps the int16 length in flexible versions. */
   readonly rigid: boolean
+  /** An int64 beyond 2^53 decodes to the extreme of its sign instead of being refused. */
+  readonly clamped: boolean
   readonly element: Field<unknown, boolean, unknown> | undefined
   readonly fields: Fields | undefined
 }
@@ -99,6 +101,11 @@ export class Field<T, O extends boolean, I> {
   rigid(): Field<T, O, I> {
     return new Field({ ...this.layout, rigid: true })
   }
+
+  /** For an int64 that is only ever compared with ours, such as a time a client asks in nanoseconds: beyond 2^53 every number means the same. */
+  clamped(): Field<T, O, I> {
+    return new Field({ ...this.layout, clamped: true })
+  }
 }
 
 export type AnyField = Field<unknown, boolean, unknown>
@@ -126,6 +133,7 @@ const PLAIN = {
   absent: undefined,
   optional: false,
   rigid: false,
+  clamped: false,
   element: undefined,
   fields: undefined,
 }

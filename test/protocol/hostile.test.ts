@@ -122,6 +122,14 @@ describe('what is checked', () => {
     expect(decode(codec, [0x80, ...Array(7).fill(0)])).toEqual({ a: -(2 ** 63) })
   })
 
+  test('an int64 that is only compared is the extreme of its sign beyond 2^53', () => {
+    const codec = message({ a: i64.clamped() }, 1)
+    expect(decode(codec, [0, 0x1f, ...Array(6).fill(0xff)])).toEqual({ a: 2 ** 53 - 1 })
+    expect(decode(codec, [0, 0x20, 0, 0, 0, 0, 0, 0])).toEqual({ a: 2 ** 63 })
+    expect(decode(codec, [0xff, 0xdf, ...Array(6).fill(0xff)])).toEqual({ a: -(2 ** 63) })
+    expect(decode(codec, [0x80, ...Array(7).fill(0)])).toEqual({ a: -(2 ** 63) })
+  })
+
   test('unknown tagged fields are skipped, known ones must fill their size, and none may reach beyond the message', () => {
     const codec = message({ a: i8.tag(1, '0+'), s: struct({ b: i8 }) })
     expect(decode(codec, [7, 0, 2, 1, 1, 5, 9, 2, 0xaa, 0xbb])).toEqual({ a: 5, s: { b: 7 } })

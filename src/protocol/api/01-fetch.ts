@@ -20,7 +20,7 @@ export const Fetch = api('Fetch', 1, '4-18', {
       partitions: arr({
         partition: i32,
         currentLeaderEpoch: i32.in('9+', -1),
-        fetchOffset: i64,
+        fetchOffset: i64.clamped(),
         lastFetchedEpoch: i32.in('12+', -1),
         logStartOffset: i64.in('5+', -1),
         partitionMaxBytes: i32,

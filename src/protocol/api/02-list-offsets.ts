@@ -9,7 +9,7 @@ export const ListOffsets = api('ListOffsets', 2, '1-11', {
     isolationLevel: i8.in('2+'),
     topics: arr({
       name: str,
-      partitions: arr({ partitionIndex: i32, currentLeaderEpoch: i32.in('4+', -1), timestamp: i64 }),
+      partitions: arr({ partitionIndex: i32, currentLeaderEpoch: i32.in('4+', -1), timestamp: i64.clamped() }),
     }),
     timeoutMs: i32.in('10+'),
   },
