@@ -3,6 +3,7 @@ import type { Config } from '../config.ts'
 import type { Env } from '../env/env.ts'
 import type { Answer, ControllerOperations } from '../metadata/controller.ts'
 import type { MetadataImage } from '../metadata/image.ts'
+import type { AnswerRoom } from './answer-room.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { ProducerIds } from './producer-ids.ts'
 import type { Replicas } from './replicas.ts'
@@ -30,6 +31,7 @@ export interface Broker {
   readonly controller: ControllerOperations
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessions
+  readonly answerRoom: AnswerRoom
   readonly topicCreation: TopicCreation
   /** The node is closing: nothing parks any more. */
   readonly closing: boolean

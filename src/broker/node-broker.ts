@@ -8,6 +8,7 @@ import type { ImageChange, MetadataImage } from '../metadata/image.ts'
 import type { MetadataPublisher } from '../metadata/publisher.ts'
 import { KafkaError, NONE } from '../protocol/errors.ts'
 import type { Uuid } from '../util/uuid.ts'
+import { AnswerRoom } from './answer-room.ts'
 import type { Broker, BrokerEndpoint } from './broker.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import type { Lifetime } from './lifetime.ts'
@@ -28,6 +29,7 @@ export class NodeBroker implements Broker {
   readonly replicas: Replicas
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessions
+  readonly answerRoom: AnswerRoom
   readonly topicCreation: TopicCreation
   readonly #publisher: MetadataPublisher
   readonly #lifetime: Lifetime
@@ -43,6 +45,8 @@ export class NodeBroker implements Broker {
       replicas: Replicas
       lifetime: Lifetime
       epoch: () => number
+      /** Of the answers that clients are behind with taking. */
+      unsentBytes: () => number
     },
   ) {
     this.env = env
@@ -61,6 +65,7 @@ export class NodeBroker implements Broker {
       evictionMs: FETCH_SESSION_EVICTION_MS,
       randomId: () => 1 + env.random.integer(0x7fffffff),
     })
+    this.answerRoom = new AnswerRoom(o.unsentBytes)
     this.topicCreation = new TopicCreation({ create: name => this.#createTopic(name), logger: env.logger })
   }
 

@@ -86,6 +86,7 @@ async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: 
   const { fail } = lifetime
   const listeners = clientListeners(config)
   let brokerEpoch = -1
+  let unsentBytes = () => 0
 
   await refuseForeignDirectory(env.disk, directory)
   const meta = await env.kv.open(`${directory}/meta`, { urgent: true })
@@ -117,7 +118,16 @@ async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: 
     fail,
   })
   lifetime.owns('replicas', () => replicas.close())
-  const broker = new NodeBroker(env, { config, identity, publisher, controller, replicas, lifetime, epoch: () => brokerEpoch })
+  const broker = new NodeBroker(env, {
+    config,
+    identity,
+    publisher,
+    controller,
+    replicas,
+    lifetime,
+    epoch: () => brokerEpoch,
+    unsentBytes: () => unsentBytes(),
+  })
   publisher.subscribe({ applied: changes => broker.applied(changes) })
   const verdicts = await replicas.openAll(publisher.image)
 
@@ -131,6 +141,7 @@ async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: 
     mayOverlap,
     onRequest: request => gate.receive(request),
   })
+  unsentBytes = () => server.unsentBytes
   lifetime.owns('server', () => {
     replicas.releaseFetches()
     return server.close({ graceMs: lifetime.failure === undefined ? CLOSE_GRACE_MS : 0 })

@@ -22,6 +22,7 @@ import {
 } from '../../protocol/errors.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
 import { ZERO_UUID } from '../../util/uuid.ts'
+import type { RoomShare } from '../answer-room.ts'
 import type { Broker } from '../broker.ts'
 import type { FetchContext, FetchTarget, FetchWish } from '../fetch-sessions.ts'
 import { CloseConnection, handler, type RequestContext } from '../handler.ts'
@@ -64,12 +65,19 @@ export const fetch = handler(Fetch, {
     const session = beginSession(broker, request, context)
     const maxBytes = Math.min(request.maxBytes, broker.config['fetch.max.bytes'])
     const minBytes = Math.min(request.minBytes, maxBytes)
-    let pass = await read(broker, session, maxBytes)
-    if (request.maxWaitMs > 0 && pass.reads.length > 0 && !pass.urgent && pass.totalBytes < minBytes) {
-      if (!(await parked(broker, pass, { minBytes, maxWaitMs: request.maxWaitMs }, context))) return new CloseConnection('client closed')
-      pass = await read(broker, session, maxBytes)
+    const room = broker.answerRoom.share()
+    try {
+      let pass = await read(broker, session, maxBytes, room)
+      if (request.maxWaitMs > 0 && pass.reads.length > 0 && !pass.urgent && pass.totalBytes < minBytes) {
+        room.giveBack()
+        if (!(await parked(broker, pass.watches, { minBytes, maxWaitMs: request.maxWaitMs }, context)))
+          return new CloseConnection('client closed')
+        pass = await read(broker, session, maxBytes, room)
+      }
+      return compose(broker, request, session, pass, context)
+    } finally {
+      room.giveBack()
     }
-    return compose(broker, request, session, pass, context)
   },
   failed: (_request, { errorCode }) => ({ errorCode, sessionId: 0, responses: [] }),
 })
@@ -85,10 +93,10 @@ function beginSession(broker: Broker, request: Request, { version }: RequestCont
   return broker.fetchSessions.begin({ sessionId, sessionEpoch, usesTopicIds, targets, forgotten }, broker.env.clock.now())
 }
 
-/** Settles when it is time to read again; false when the client is gone. */
+/** Settles when it is time to read again; false when the client is gone. What was read is not held meanwhile. */
 function parked(
   broker: Broker,
-  pass: Pass,
+  watches: readonly FetchWatch[],
   { minBytes, maxWaitMs }: { minBytes: number; maxWaitMs: number },
   { connection }: RequestContext,
 ): Promise<boolean> {
@@ -96,7 +104,7 @@ function parked(
   return new Promise(resolve => {
     let gone = false
     const waiting = new ParkedFetch({
-      watches: pass.watches,
+      watches,
       minBytes,
       answer: () => {
         stopListening()
@@ -113,7 +121,7 @@ function parked(
 
 // --------------------------------------------------------------------------------------------------------------------------------- read
 
-async function read(broker: Broker, session: FetchContext, maxBytes: number): Promise<Pass> {
+async function read(broker: Broker, session: FetchContext, maxBytes: number, room: RoomShare): Promise<Pass> {
   const reads: PartitionRead[] = []
   const watches: FetchWatch[] = []
   let totalBytes = 0
@@ -128,10 +136,13 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number): Pr
     }
     const visibleBytesAtRead = replica.visibleBytes
     let found = check(replica, wish)
-    const bounds = { maxBytes: Math.max(0, Math.min(wish.partitionMaxBytes, maxBytes - totalBytes)), minOneBatch: totalBytes === 0 }
+    const mayTake = Math.min(wish.partitionMaxBytes, maxBytes - totalBytes, broker.answerRoom.leftBytes)
+    const bounds = { maxBytes: Math.max(0, mayTake), minOneBatch: totalBytes === 0 }
     if (hasMore(found, wish) && (bounds.maxBytes > 0 || bounds.minOneBatch)) {
+      const brought = room.reserve(bounds.maxBytes)
       const reading = readLog(replica, wish, found, bounds)
       const errorCode = reading instanceof Promise ? await reading : reading
+      brought(found.recordsBytes)
       // A log is closed under a reader when its topic is deleted: that is what the client hears then.
       if (errorCode !== NONE) found = refusal(broker, session, target, leaderError(broker, session, target) ?? errorCode)
     }
