@@ -70,6 +70,14 @@ describe('fetch', () => {
       const client = await filled(connect, ['a'])
       expect((await fetchFrom(client, 't', 0)).abortedTransactions).toBeNull()
       expect((await fetchFrom(client, 't', 0, { isolationLevel: 1 })).abortedTransactions).toEqual([])
+      expect((await fetchFrom(client, 'none', 0)).abortedTransactions).toEqual([])
+    })
+  })
+
+  test.each([4, 12])('of v%i that fails as a whole says so of every partition', async version => {
+    await withNode(async ({ connect }) => {
+      const client = await filled(connect, ['a'])
+      expect((await fetchFrom(client, 't', 0, { version, isolationLevel: 2 })).errorCode).toBe(errors.INVALID_REQUEST)
     })
   })
 
@@ -166,6 +174,24 @@ describe('a long poll', () => {
       await produce(other, 't', batchOf('b'))
       expect(values((await polled).records)).toEqual(['b'])
       expect(world.now - before).toBeLessThan(1000)
+    })
+  })
+
+  test('does not wait for bytes that its own limits keep out', async () => {
+    await withNode(async ({ connect, world }) => {
+      const client = await filled(connect, ['x'.repeat(300)], ['y'.repeat(300)], ['z'.repeat(300)])
+      const { clock } = world.env('client')
+      const startedAt = clock.now()
+      // Whole batches fill neither limit to the last byte.
+      for (const limits of [
+        { maxBytes: 900, minBytes: 900 },
+        { partitionMaxBytes: 900, minBytes: 900 },
+        { maxBytes: 900, minBytes: 1_000_000 },
+      ]) {
+        const { records } = await fetchFrom(client, 't', 0, { ...limits, maxWaitMs: 60_000 })
+        expect(values(records)).toHaveLength(2)
+      }
+      expect(clock.now() - startedAt).toBeLessThan(1000)
     })
   })
 

@@ -94,8 +94,23 @@ describe('ListOffsets', () => {
       expect((await list(client, -1, { epoch: 3 })).errorCode).toBe(errors.UNKNOWN_LEADER_EPOCH)
       const question = { partitionIndex: 0, timestamp: -1 }
       const { topics } = await client.ask(ListOffsets, 5, { replicaId: -1, topics: [{ name: 't', partitions: [question, question] }] })
-      expect(topics[0]!.partitions.map(({ errorCode }) => errorCode)).toEqual([errors.INVALID_REQUEST, errors.INVALID_REQUEST])
+      expect(topics[0]!.partitions.map(({ errorCode }) => errorCode)).toEqual([errors.INVALID_REQUEST])
+      // Any epoch but -1 is checked, and what the version does not know is refused before anything is looked for.
+      expect((await list(client, -1, { epoch: -2 })).errorCode).toBe(errors.FENCED_LEADER_EPOCH)
+      expect((await list(client, -9, { partition: 4 })).errorCode).toBe(errors.UNSUPPORTED_VERSION)
     })
+  })
+})
+
+test('an isolation level that does not exist is refused', async () => {
+  await withNode(async ({ connect }) => {
+    const client = await filled(connect)
+    const { topics } = await client.ask(ListOffsets, 5, {
+      replicaId: -1,
+      isolationLevel: 2,
+      topics: [{ name: 't', partitions: [{ partitionIndex: 0, timestamp: -1 }] }],
+    })
+    expect(topics[0]!.partitions).toMatchObject([{ errorCode: errors.INVALID_REQUEST, offset: -1 }])
   })
 })
 
@@ -118,7 +133,7 @@ test('OffsetForLeaderEpoch says where an epoch ended', async () => {
     expect(await ask(1)).toEqual([0, 1, 7])
     expect(await ask(5)).toEqual([0, -1, -1])
     expect(await ask(0, { topic: 'x' })).toEqual([errors.UNKNOWN_TOPIC_OR_PARTITION, -1, -1])
-    expect(await ask(0, { current: 0 })).toEqual([errors.FENCED_LEADER_EPOCH, -1, -1])
+    for (const current of [0, -2]) expect(await ask(0, { current })).toEqual([errors.FENCED_LEADER_EPOCH, -1, -1])
   })
 })
 

@@ -12,7 +12,22 @@ import { type Rejected, readSingleBatch, type UnpackBudget } from '../../log/val
 import type { TopicImage } from '../../metadata/image.ts'
 import { Produce } from '../../protocol/api/00-produce.ts'
 import * as batch from '../../protocol/batch.ts'
-import { CORRUPT_MESSAGE, errorMessage, INVALID_REQUIRED_ACKS, INVALID_TOPIC_EXCEPTION, KAFKA_STORAGE_ERROR, MESSAGE_TOO_LARGE, NONE, NOT_ENOUGH_REPLICAS, NOT_LEADER_OR_FOLLOWER, RECORD_LIST_TOO_LARGE, REQUEST_TIMED_OUT, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION } from '../../protocol/errors.ts'
+import {
+  CORRUPT_MESSAGE,
+  errorMessage,
+  INVALID_REQUIRED_ACKS,
+  INVALID_TOPIC_EXCEPTION,
+  KAFKA_STORAGE_ERROR,
+  MESSAGE_TOO_LARGE,
+  NONE,
+  NOT_ENOUGH_REPLICAS,
+  NOT_LEADER_OR_FOLLOWER,
+  RECORD_LIST_TOO_LARGE,
+  REQUEST_TIMED_OUT,
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+  UNKNOWN_TOPIC_ID,
+  UNKNOWN_TOPIC_OR_PARTITION,
+} from '../../protocol/errors.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
 import type { Broker } from '../broker.ts'
 import { type Answer, CloseConnection, handler, NO_RESPONSE, type RequestContext } from '../handler.ts'

@@ -3,7 +3,7 @@
 // comes whole even if it is larger than every limit. Whole batches only; the batch that holds the fetch offset may begin before it.
 // Answered at once: nothing to wait for, enough bytes, or anything a client must hear of (an error, a divergence). Else parked until minBytes could
 // be had, the partition is disturbed, or maxWaitMs passed; then read again.
-// `records` is empty, never null; abortedTransactions is null for read_uncommitted and [] for read_committed.
+// `records` is empty, never null; abortedTransactions is null for read_uncommitted, [] for read_committed and for what is not there.
 // We differ from Kafka: an error of an unknown topic among good ones ends the wait, too. Followers have a listener of their own: a replica id on a
 // client listener closes the connection.
 
@@ -26,6 +26,7 @@ import type { RoomShare } from '../answer-room.ts'
 import type { Broker } from '../broker.ts'
 import type { FetchContext, FetchTarget, FetchWish } from '../fetch-sessions.ts'
 import { CloseConnection, handler, type RequestContext } from '../handler.ts'
+import { checkIsolationLevel, READ_COMMITTED } from '../isolation-level.ts'
 import type { LocalReplica } from '../local-replica.ts'
 import { type FetchWatch, ParkedFetch } from '../purgatory.ts'
 
@@ -39,6 +40,8 @@ interface PartitionRead {
   highWatermark: number
   logStartOffset: number
   recordsBytes: number
+  /** What counts towards minBytes: all the client would take, when whole batches alone kept us from filling its limit. */
+  availableBytes: number
   preferredReadReplica: number
   diverges: boolean
   chunks: readonly Buffer[]
@@ -50,25 +53,25 @@ interface PartitionRead {
 interface Pass {
   readonly reads: PartitionRead[]
   readonly watches: FetchWatch[]
-  readonly totalBytes: number
+  /** Read, and known to be there beyond the limits. */
+  readonly availableBytes: number
   /** Something the client must hear of now. */
   readonly urgent: boolean
 }
-
-const READ_COMMITTED = 1
 
 export const fetch = handler(Fetch, {
   async answer(broker, request, context) {
     if (Math.max(request.replicaId, request.replicaState.replicaId) >= 0) {
       return new CloseConnection('a replica fetches on a client listener')
     }
+    checkIsolationLevel(request.isolationLevel)
     const session = beginSession(broker, request, context)
     const maxBytes = Math.min(request.maxBytes, broker.config['fetch.max.bytes'])
     const minBytes = Math.min(request.minBytes, maxBytes)
     const room = broker.answerRoom.share()
     try {
       let pass = await read(broker, session, maxBytes, room)
-      if (request.maxWaitMs > 0 && pass.reads.length > 0 && !pass.urgent && pass.totalBytes < minBytes) {
+      if (request.maxWaitMs > 0 && pass.reads.length > 0 && !pass.urgent && pass.availableBytes < minBytes) {
         room.giveBack()
         if (!(await parked(broker, pass.watches, { minBytes, maxWaitMs: request.maxWaitMs }, context)))
           return new CloseConnection('client closed')
@@ -79,7 +82,14 @@ export const fetch = handler(Fetch, {
       room.giveBack()
     }
   },
-  failed: (_request, { errorCode }) => ({ errorCode, sessionId: 0, responses: [] }),
+  failed: (request, { errorCode }, { version }) => ({
+    errorCode,
+    sessionId: 0,
+    responses:
+      version < 13
+        ? request.topics.map(({ topic, partitions }) => ({ topic, partitions: partitions.map(wish => refused(wish, errorCode)) }))
+        : [],
+  }),
 })
 
 function beginSession(broker: Broker, request: Request, { version }: RequestContext): FetchContext {
@@ -125,6 +135,7 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number, roo
   const reads: PartitionRead[] = []
   const watches: FetchWatch[] = []
   let totalBytes = 0
+  let availableBytes = 0
   let urgent = false
   for (const target of session.targets) {
     const { wish } = target
@@ -149,9 +160,10 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number, roo
     totalBytes += found.recordsBytes
     reads.push(found)
     if (found.errorCode !== NONE || found.diverges) urgent = true
-    else watches.push({ source: replica, visibleBytesAtRead, readBytes: found.recordsBytes, maxBytes: wish.partitionMaxBytes })
+    else watches.push({ source: replica, visibleBytesAtRead, readBytes: found.availableBytes, maxBytes: wish.partitionMaxBytes })
+    availableBytes += found.availableBytes
   }
-  return { reads, watches, totalBytes, urgent }
+  return { reads, watches, availableBytes, urgent }
 }
 
 function hasMore(found: PartitionRead, wish: FetchWish): boolean {
@@ -161,13 +173,14 @@ function hasMore(found: PartitionRead, wish: FetchWish): boolean {
 /** Reads into `found`. @returns the error code; at once when the bytes are in memory */
 function readLog(
   { log }: LocalReplica,
-  { fetchOffset }: FetchWish,
+  { fetchOffset, partitionMaxBytes }: FetchWish,
   found: PartitionRead,
   bounds: { maxBytes: number; minOneBatch: boolean },
 ): number | Promise<number> {
-  const take = ({ chunks, sizeBytes }: LogSlice): number => {
+  const take = ({ chunks, sizeBytes, nextOffset }: LogSlice): number => {
     found.chunks = chunks
     found.recordsBytes = sizeBytes
+    found.availableBytes = nextOffset < found.highWatermark ? Math.max(sizeBytes, partitionMaxBytes) : sizeBytes
     return NONE
   }
   try {
@@ -220,6 +233,7 @@ function nothing(highWatermark: number, logStartOffset: number): PartitionRead {
     highWatermark,
     logStartOffset,
     recordsBytes: 0,
+    availableBytes: 0,
     preferredReadReplica: -1,
     diverges: false,
     chunks: [],
@@ -269,10 +283,19 @@ function partitionAnswer(partitionIndex: number, found: PartitionRead, isolation
     // Without transactions everything below the high watermark is stable.
     lastStableOffset: found.highWatermark,
     logStartOffset: found.logStartOffset,
-    abortedTransactions: isolationLevel === READ_COMMITTED ? [] : null,
+    abortedTransactions: isolationLevel === READ_COMMITTED || isUnknown(found.errorCode) ? [] : null,
     preferredReadReplica: found.preferredReadReplica,
     records: found.chunks,
     divergingEpoch: found.divergingEpoch,
     currentLeader: found.currentLeader,
   }
+}
+
+function isUnknown(errorCode: number): boolean {
+  return errorCode === UNKNOWN_TOPIC_ID || errorCode === UNKNOWN_TOPIC_OR_PARTITION
+}
+
+/** When the request failed as a whole. */
+function refused({ partition: partitionIndex }: FetchWish, errorCode: number): PartitionAnswer {
+  return { partitionIndex, errorCode, highWatermark: -1, abortedTransactions: [], records: [] }
 }

@@ -19,6 +19,7 @@ import {
 import type { RequestOf } from '../../protocol/schema.ts'
 import type { Broker } from '../broker.ts'
 import { CloseConnection, handler, type RequestContext } from '../handler.ts'
+import { checkIsolationLevel } from '../isolation-level.ts'
 import type { LocalReplica } from '../local-replica.ts'
 import { knowsLatest } from '../replica.ts'
 
@@ -49,18 +50,23 @@ const NOT_FOUND: Found = { offset: -1, timestamp: -1, leaderEpoch: -1 }
 export const listOffsets = handler(ListOffsets, {
   async answer(broker, request, context) {
     if (request.replicaId >= 0) return new CloseConnection('a replica lists offsets on a client listener')
+    checkIsolationLevel(request.isolationLevel)
     const twice = askedTwice(request.topics)
+    const told = new Set<string>()
     const topics = []
     for (const { name, partitions } of request.topics) {
       const answers = []
       for (const question of partitions) {
-        const found = twice.has(`${name}/${question.partitionIndex}`) ? INVALID_REQUEST : await lookUp(broker, name, question, context)
+        const key = `${name}/${question.partitionIndex}`
+        if (told.has(key)) continue
+        if (twice.has(key)) told.add(key)
+        const found = twice.has(key) ? INVALID_REQUEST : await lookUp(broker, name, question, context)
         answers.push({
           partitionIndex: question.partitionIndex,
           ...(typeof found === 'number' ? { errorCode: found, offset: -1, timestamp: -1, leaderEpoch: -1 } : { errorCode: NONE, ...found }),
         })
       }
-      topics.push({ name, partitions: answers })
+      if (answers.length > 0) topics.push({ name, partitions: answers })
     }
     return { topics }
   },
@@ -74,15 +80,15 @@ export const listOffsets = handler(ListOffsets, {
 
 /** @returns the error code when there is no answer */
 async function lookUp(broker: Broker, name: string, question: Question, { version }: RequestContext): Promise<Found | number> {
+  if (question.timestamp < 0 && version < (FIRST_VERSION_OF[question.timestamp] ?? Number.POSITIVE_INFINITY)) return UNSUPPORTED_VERSION
   const topic = broker.image.topics.get(name)
   if (topic === undefined) return UNKNOWN_TOPIC_OR_PARTITION
   const replica = broker.replicas.leaderOf(topic, question.partitionIndex)
   if (typeof replica === 'number') return replica
   const { leaderEpoch } = replica.leader!
-  if (question.currentLeaderEpoch >= 0 && question.currentLeaderEpoch !== leaderEpoch) {
+  if (question.currentLeaderEpoch !== -1 && question.currentLeaderEpoch !== leaderEpoch) {
     return question.currentLeaderEpoch < leaderEpoch ? FENCED_LEADER_EPOCH : UNKNOWN_LEADER_EPOCH
   }
-  if (question.timestamp < 0 && version < (FIRST_VERSION_OF[question.timestamp] ?? Number.POSITIVE_INFINITY)) return UNSUPPORTED_VERSION
   return answerTo(replica, question.timestamp, version)
 }
 

@@ -28,7 +28,7 @@ function endOf(broker: Broker, name: string, question: Question): { errorCode: n
   const replica = topic === undefined ? UNKNOWN_TOPIC_OR_PARTITION : broker.replicas.leaderOf(topic, question.partition)
   if (typeof replica === 'number') return refused(replica)
   const { leaderEpoch } = replica.leader!
-  if (question.currentLeaderEpoch >= 0 && question.currentLeaderEpoch !== leaderEpoch) {
+  if (question.currentLeaderEpoch !== -1 && question.currentLeaderEpoch !== leaderEpoch) {
     return refused(question.currentLeaderEpoch < leaderEpoch ? FENCED_LEADER_EPOCH : UNKNOWN_LEADER_EPOCH)
   }
   const { epoch, endOffset } = replica.log.epochs.endOffsetFor(question.leaderEpoch)
