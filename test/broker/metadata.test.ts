@@ -79,6 +79,18 @@ describe('metadata', () => {
     })
   })
 
+  test('believes an id, whatever name stands beside it', async () => {
+    await withNode(async ({ connect }) => {
+      const client = await connect()
+      const { topicId } = await createTopic(client, 't')
+      await createTopic(client, 'u')
+      const ask = async (name: string, id: string) => (await client.ask(Metadata, 12, { topics: [{ name, topicId: id }] })).topics
+      expect(await ask('u', topicId)).toMatchObject([{ errorCode: 0, name: 't', topicId }])
+      expect(await ask('u', 'abcdefghijklmnopqrstuw')).toMatchObject([{ errorCode: errors.UNKNOWN_TOPIC_ID, name: null }])
+      expect((await client.ask(Metadata, 12, { topics: [{ name: null, topicId }, byName('t')] })).topics).toHaveLength(1)
+    })
+  })
+
   test('of a missing topic makes it when client and broker allow that', async () => {
     await withNode(async ({ connect }) => {
       const client = await connect()
@@ -136,6 +148,12 @@ describe('metadata', () => {
         0b1_1111_1010_0000 & ~0b0_0000_0100_0000,
         0b1101_1111_1000,
       ])
+      const missing = await client.ask(Metadata, 8, {
+        topics: [byName('x')],
+        allowAutoTopicCreation: false,
+        includeTopicAuthorizedOperations: true,
+      })
+      expect(missing.topics[0]).toMatchObject({ errorCode: errors.UNKNOWN_TOPIC_OR_PARTITION, topicAuthorizedOperations: 0b1101_1111_1000 })
     })
   })
 
@@ -220,9 +238,9 @@ describe('DescribeCluster', () => {
     await withNode(async ({ connect }) => {
       const client = await connect()
       const ask = async (endpointType: number) =>
-        (await client.ask(DescribeCluster, 1, { includeClusterAuthorizedOperations: false, endpointType })).errorCode
-      expect(await ask(2)).toBe(errors.MISMATCHED_ENDPOINT_TYPE)
-      expect(await ask(7)).toBe(errors.UNSUPPORTED_ENDPOINT_TYPE)
+        await client.ask(DescribeCluster, 1, { includeClusterAuthorizedOperations: false, endpointType })
+      expect(await ask(2)).toMatchObject({ errorCode: errors.MISMATCHED_ENDPOINT_TYPE, endpointType: 1, brokers: [] })
+      expect(await ask(7)).toMatchObject({ errorCode: errors.UNSUPPORTED_ENDPOINT_TYPE, endpointType: 1 })
     })
   })
 })
@@ -259,6 +277,30 @@ describe('DescribeTopicPartitions', () => {
         ['x', errors.UNKNOWN_TOPIC_OR_PARTITION],
       ])
       expect(topics[1]!.partitions).toMatchObject([{ leaderId: 1, eligibleLeaderReplicas: [], lastKnownElr: [] }])
+      expect(new Set(topics.map(({ topicAuthorizedOperations }) => topicAuthorizedOperations))).toEqual(new Set([0b1101_1111_1000]))
+    })
+  })
+
+  test('ends a full page before the next topic, be it there or not', async () => {
+    await withNode(async ({ connect }) => {
+      const client = await connect()
+      await createTopic(client, 'a')
+      const topics = [{ name: 'a' }, { name: 'b' }]
+      const page = await client.ask(DescribeTopicPartitions, 0, { topics, responsePartitionLimit: 1, cursor: null })
+      expect(page.topics.map(({ name }) => name)).toEqual(['a'])
+      expect(page.nextCursor).toEqual({ topicName: 'b', partitionIndex: 0 })
+      const rest = await client.ask(DescribeTopicPartitions, 0, { topics, responsePartitionLimit: 1, cursor: page.nextCursor })
+      expect(rest).toMatchObject({ topics: [{ name: 'b', errorCode: errors.UNKNOWN_TOPIC_OR_PARTITION }], nextCursor: null })
+    })
+  })
+
+  test('takes no cursor outside of the topics that are asked for', async () => {
+    await withNode(async ({ connect }) => {
+      const client = await connect()
+      await createTopic(client, 'a')
+      const cursor = { topicName: 'b', partitionIndex: 0 }
+      const { topics } = await client.ask(DescribeTopicPartitions, 0, { topics: [{ name: 'a' }], cursor })
+      expect(topics).toMatchObject([{ name: 'a', errorCode: errors.INVALID_REQUEST, partitions: [] }])
     })
   })
 })

@@ -1,5 +1,5 @@
 // Metadata: who is there, and who leads what. KIP-4, KIP-430, KIP-516, KIP-700.
-// Topics null = all (v0: empty = all; later: empty = none). By id from v12 on. An unknown topic is answered UNKNOWN_TOPIC_OR_PARTITION, and made
+// Topics null = all (v0: empty = all; later: empty = none). By id from v12 on; an id counts, whatever name stands beside it. An unknown topic is answered UNKNOWN_TOPIC_OR_PARTITION, and made
 // meanwhile when the client and auto.create.topics.enable allow it: the next request sees it. Brokers are shown by the endpoint of the listener
 // the client came on. controllerId is this broker: every broker takes what is meant for the controller.
 // We differ from Kafka: internal topics are never made for a client that merely asks.
@@ -55,12 +55,13 @@ function topicsFor(broker: Broker, request: Request, context: RequestContext): T
     if (context.version < 12 && (name === null || topicId !== ZERO_UUID)) {
       throw new KafkaError(INVALID_REQUEST, 'Topics are asked for by id from Metadata v12 on.')
     }
-    const key = name ?? topicId
+    const byId = name === null || topicId !== ZERO_UUID
+    const topic = byId ? broker.image.topicsById.get(topicId) : broker.image.topics.get(name)
+    const key = topic?.topicId ?? name ?? topicId
     if (seen.has(key)) continue
     seen.add(key)
-    const topic = name === null ? broker.image.topicsById.get(topicId) : broker.image.topics.get(name)
     if (topic !== undefined) answers.push(describe(topic))
-    else if (name === null) answers.push({ errorCode: UNKNOWN_TOPIC_ID, name: null, topicId, partitions: [] })
+    else if (byId) answers.push({ errorCode: UNKNOWN_TOPIC_ID, name: null, topicId, partitions: [] })
     else
       answers.push({
         errorCode: unknownTopic(broker, name, request.allowAutoTopicCreation),
@@ -68,6 +69,7 @@ function topicsFor(broker: Broker, request: Request, context: RequestContext): T
         topicId,
         partitions: [],
         isInternal: isInternalTopic(name),
+        topicAuthorizedOperations: request.includeTopicAuthorizedOperations ? TOPIC_OPERATIONS : NOT_ASKED,
       })
   }
   return answers

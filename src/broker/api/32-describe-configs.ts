@@ -81,7 +81,7 @@ function wantedKeys({ configurationKeys }: Resource): readonly string[] | null {
 function result(request: Request, { resourceType, resourceName }: Resource, configs: readonly DescribedConfig[]): Result {
   return {
     errorCode: NONE,
-    errorMessage: null,
+    errorMessage: '', // as Kafka has it, although null may stand here
     resourceType,
     resourceName,
     configs: configs.map(config => ({

@@ -11,10 +11,10 @@ const CONTROLLERS = 2
 export const describeCluster = handler(DescribeCluster, {
   answer(broker, request, { connection: { listenerName } }) {
     if (request.endpointType === CONTROLLERS) {
-      return refused(MISMATCHED_ENDPOINT_TYPE, 'This listener serves brokers; controllers are described elsewhere.', request.endpointType)
+      return refused(MISMATCHED_ENDPOINT_TYPE, 'This listener serves brokers; controllers are described elsewhere.')
     }
     if (request.endpointType !== BROKERS) {
-      return refused(UNSUPPORTED_ENDPOINT_TYPE, `Endpoint type ${request.endpointType} is not known.`, request.endpointType)
+      return refused(UNSUPPORTED_ENDPOINT_TYPE, `Endpoint type ${request.endpointType} is not known.`)
     }
     const brokers = broker
       .liveEndpoints(listenerName)
@@ -34,9 +34,9 @@ export const describeCluster = handler(DescribeCluster, {
       clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? CLUSTER_OPERATIONS : NOT_ASKED,
     }
   },
-  failed: ({ endpointType }, { errorCode, errorMessage }) => refused(errorCode, errorMessage, endpointType),
+  failed: (_request, { errorCode, errorMessage }) => refused(errorCode, errorMessage),
 })
 
-function refused(errorCode: number, errorMessage: string, endpointType: number) {
-  return { errorCode, errorMessage, endpointType, clusterId: '', brokers: [] }
+function refused(errorCode: number, errorMessage: string) {
+  return { errorCode, errorMessage, clusterId: '', brokers: [] }
 }

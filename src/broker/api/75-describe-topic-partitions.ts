@@ -18,17 +18,20 @@ export const describeTopicPartitions = handler(DescribeTopicPartitions, {
     if (cursor !== null && cursor.partitionIndex < 0)
       throw new KafkaError(INVALID_REQUEST, `The cursor's partition ${cursor.partitionIndex} is negative.`)
     const all = topics.length === 0
+    if (!all && cursor !== null && !topics.some(({ name }) => name === cursor.topicName))
+      throw new KafkaError(INVALID_REQUEST, `The cursor's topic ${cursor.topicName} is not among those asked for.`)
     const from = cursor?.topicName ?? ''
     const names = [...new Set(all ? broker.image.topics.keys() : topics.map(({ name }) => name))].filter(name => name >= from).sort()
     let left = Math.max(1, Math.min(responsePartitionLimit, broker.config['max.request.partition.size.limit']))
     const answers: TopicAnswer[] = []
     for (const name of names) {
+      if (left === 0) return { topics: answers, nextCursor: { topicName: name, partitionIndex: 0 } }
       const topic = broker.image.topics.get(name)
       if (topic === undefined) {
-        answers.push(failure(name, topicNameError(name) === undefined ? UNKNOWN_TOPIC_OR_PARTITION : INVALID_TOPIC_EXCEPTION))
+        const errorCode = topicNameError(name) === undefined ? UNKNOWN_TOPIC_OR_PARTITION : INVALID_TOPIC_EXCEPTION
+        answers.push({ ...failure(name, errorCode), topicAuthorizedOperations: TOPIC_OPERATIONS })
         continue
       }
-      if (left === 0) return { topics: answers, nextCursor: { topicName: name, partitionIndex: 0 } }
       const first = name === cursor?.topicName ? cursor.partitionIndex : 0
       const page = topic.partitions.slice(first, first + left)
       left -= page.length
