@@ -103,7 +103,7 @@ export const KEYS = {
   'flush.messages': long('topic', 1, '1: a record is acknowledged when it is on disk. More: when it is written, and a flush starts after so many records.', { min: 1, ...from('log.flush.interval.messages') }),
   'log.flush.interval.messages': long('broker', 1, 'flush.messages of topics that do not set it. 9223372036854775807 is Kafka\'s default: never.', { min: 1, ...everywhere }),
   'flush.ms': long('topic', LONG_MAX, 'With flush.messages above 1: a record is flushed at the latest this long after it was written.', { min: 0, ...from('log.flush.interval.ms') }),
-  'log.flush.interval.ms': long('broker', LONG_MAX, 'flush.ms of topics that do not set it.', { min: 0, ...everywhere }),
+  'log.flush.interval.ms': long('broker', null, 'flush.ms of topics that do not set it; not set: no limit.', { min: 0, ...everywhere }),
   'producer.id.expiration.ms': int('broker', DAY, 'A partition forgets an idle producer\'s sequence numbers after this long.', { min: 1, ...everywhere }),
 
   // ---------------------------------------------------------------------------------------------------------------------- segments, retention

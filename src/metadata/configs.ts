@@ -125,6 +125,7 @@ function decideOne<R extends Resource>(
 
 function findResource(image: MetadataImage, r: Resource): { readonly resource: string; readonly scope: 'topic' | 'broker' } | ApiError {
   if (r.resourceType === TOPIC_RESOURCE) {
+    if (r.resourceName === '') return apiError(INVALID_REQUEST, 'There are no defaults of all topics here; set those of the brokers.')
     const wrong = topicNameError(r.resourceName)
     if (wrong !== undefined) return apiError(INVALID_TOPIC_EXCEPTION, wrong)
     if (!image.topics.has(r.resourceName)) return apiError(UNKNOWN_TOPIC_OR_PARTITION, `The topic '${r.resourceName}' does not exist.`)

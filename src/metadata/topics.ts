@@ -76,7 +76,8 @@ export function decideCreateTopics(image: MetadataImage, request: CreateRequest,
 }
 
 /**
- * Each topic succeeds or fails alone. `topicNames` is what versions below 6 fill.
+ * Each topic succeeds or fails alone; one that stands in the request more than once is answered once, and stays. `topicNames` is what versions
+ * below 6 fill.
  * With deletion disabled every topic gets TOPIC_DELETION_DISABLED, which versions below 3 do not know: they are told INVALID_REQUEST.
  */
 export function decideDeleteTopics(
@@ -87,23 +88,39 @@ export function decideDeleteTopics(
   const asked = [...request.topics, ...request.topicNames.map(name => ({ name, topicId: ZERO_UUID }))]
   const doubledNames = duplicatesOf(asked.map(({ name }) => name).filter(name => name !== null))
   const doubledIds = duplicatesOf(asked.map(({ topicId }) => topicId).filter(id => id !== ZERO_UUID))
-  const records: MetadataRecord[] = []
-  const deleted = new Set<Uuid>()
-  const responses = asked.map(({ name, topicId }): DeleteResponse['responses'][number] => {
-    const refuse = (error: ApiError) => ({ name, topicId, ...error })
+  const namedIds = new Set(asked.map(({ name }) => (name === null ? undefined : image.topics.get(name)?.topicId)))
+  const askedIds = new Set(asked.map(({ topicId }) => topicId))
+  const refusalOf = (name: string | null, topicId: Uuid): ApiError | undefined => {
     const byId = topicId !== ZERO_UUID
-    if (!context.config['delete.topic.enable']) return refuse(apiError(TOPIC_DELETION_DISABLED))
-    if (byId && name !== null) return refuse(apiError(INVALID_REQUEST, 'You may not specify both topic name and topic id.'))
-    if (!byId && name === null) return refuse(apiError(INVALID_REQUEST, 'Neither topic name nor id were specified.'))
-    if (name !== null && doubledNames.has(name)) return refuse(apiError(INVALID_REQUEST, 'Duplicate topic name.'))
-    if (byId && doubledIds.has(topicId)) return refuse(apiError(INVALID_REQUEST, 'Duplicate topic id.'))
-    const topic = byId ? image.topicsById.get(topicId) : image.topics.get(name!)
-    if (topic === undefined) return refuse(apiError(byId ? UNKNOWN_TOPIC_ID : UNKNOWN_TOPIC_OR_PARTITION))
-    if (deleted.has(topic.topicId)) return refuse(apiError(INVALID_REQUEST, 'The same topic was specified by name and by id.'))
-    deleted.add(topic.topicId)
-    records.push({ type: 'topicDeleted', topicId: topic.topicId })
-    return { name: topic.name, topicId: topic.topicId, errorCode: NONE, errorMessage: null }
-  })
+    if (!context.config['delete.topic.enable']) return apiError(TOPIC_DELETION_DISABLED)
+    if (byId && name !== null) return apiError(INVALID_REQUEST, 'You may not specify both topic name and topic id.')
+    if (!byId && name === null) return apiError(INVALID_REQUEST, 'Neither topic name nor id were specified.')
+    if (name !== null && doubledNames.has(name)) return apiError(INVALID_REQUEST, 'Duplicate topic name.')
+    if (doubledIds.has(topicId)) return apiError(INVALID_REQUEST, 'Duplicate topic id.')
+    return undefined
+  }
+  const records: MetadataRecord[] = []
+  const answered = new Set<string>()
+  const responses: DeleteResponse['responses'][number][] = []
+  for (const { name, topicId } of asked) {
+    const byId = topicId !== ZERO_UUID
+    const topic = byId ? image.topicsById.get(topicId) : image.topics.get(name ?? '')
+    const key = topic?.topicId ?? (byId ? topicId : `name ${name}`)
+    if (answered.has(key)) continue
+    answered.add(key)
+    const refusal = refusalOf(name, topicId)
+    if (refusal !== undefined) {
+      responses.push({ name, topicId, ...refusal })
+    } else if (topic === undefined) {
+      responses.push({ name, topicId, ...apiError(byId ? UNKNOWN_TOPIC_ID : UNKNOWN_TOPIC_OR_PARTITION) })
+    } else if (namedIds.has(topic.topicId) && askedIds.has(topic.topicId)) {
+      const both = apiError(INVALID_REQUEST, 'The provided topic name maps to an ID that was already supplied.')
+      responses.push({ name: topic.name, topicId: topic.topicId, ...both })
+    } else {
+      records.push({ type: 'topicDeleted', topicId: topic.topicId })
+      responses.push({ name: topic.name, topicId: topic.topicId, errorCode: NONE, errorMessage: null })
+    }
+  }
   return { records, response: { throttleTimeMs: 0, responses } }
 }
 
@@ -154,7 +171,6 @@ function planTopic(
   const configs = new Map<string, string>()
   for (const { name, value } of topic.configs) {
     if (value === null) return apiError(INVALID_CONFIG, `Null value not supported for topic configs: ${name}`)
-    if (configs.has(name)) return apiError(INVALID_REQUEST, `Configuration ${name} stands in the request twice.`)
     configs.set(name, value)
   }
   const wrong = checkTopicValues(configs)

@@ -88,6 +88,24 @@ describe('DeleteTopics', () => {
     })
   })
 
+  test('leaves a topic that stands in the request twice, and answers it once', async () => {
+    await withNode(async ({ connect }) => {
+      const client = await connect()
+      const { topicId } = await createTopic(client, 't')
+      const named = { name: 't', topicId: ZERO_UUID }
+      const byId = { name: null, topicId }
+      for (const topics of [
+        [named, named],
+        [byId, byId],
+        [named, byId],
+      ]) {
+        const { responses } = await client.ask(DeleteTopics, 6, { topics, timeoutMs: 1000 })
+        expect(responses).toMatchObject([{ errorCode: errors.INVALID_REQUEST }])
+      }
+      expect((await produce(client, 't', batchOf('a'))).errorCode).toBe(0)
+    })
+  })
+
   test('a topic of the same name begins anew, under another id', async () => {
     await withNode(async ({ connect }) => {
       const client = await connect()
@@ -197,6 +215,11 @@ describe('configs', () => {
       expect((await describeOne(client, BROKER, '7')).errorCode).toBe(errors.INVALID_REQUEST)
       expect((await describeOne(client, BROKER, 'x')).errorCode).toBe(errors.INVALID_REQUEST)
       expect((await describeOne(client, 99, 'x')).errorCode).toBe(errors.INVALID_REQUEST)
+      const { responses } = await client.ask(IncrementalAlterConfigs, 1, {
+        resources: [{ resourceType: TOPIC, resourceName: '', configs: [] }],
+        validateOnly: false,
+      })
+      expect(responses).toMatchObject([{ errorCode: errors.INVALID_REQUEST }])
       expect((await describeOne(client, BROKER, '1')).configs.find(({ name }) => name === 'num.partitions')).toMatchObject({ value: '1' })
     })
   })

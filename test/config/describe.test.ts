@@ -37,7 +37,7 @@ test('a topic: every source of a value, the strongest first', () => {
   ]
   expect(describeTopicConfigs(config, layers, keys).map(line).sort()).toEqual([
     'cleanup.policy=delete default {default:log.cleanup.policy=delete}',
-    'flush.ms=9223372036854775807 default {default:log.flush.interval.ms=9223372036854775807}',
+    'flush.ms=9223372036854775807 default {}',
     'max.message.bytes=5000 topic {topic:max.message.bytes=5000, broker:message.max.bytes=6000, cluster:message.max.bytes=7000, default:message.max.bytes=1048588}',
     'min.insync.replicas=2 cluster {cluster:min.insync.replicas=2, default:min.insync.replicas=1}',
     'preallocate=false readOnly default {}',
