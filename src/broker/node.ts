@@ -17,6 +17,7 @@ import { KafkaError, NONE } from '../protocol/errors.ts'
 import { SingleVoterQuorum } from '../raft/single-voter.ts'
 import { type Uuid, uuidFromBytes } from '../util/uuid.ts'
 import type { Broker } from './broker.ts'
+import { behindRoom, DiskRoom } from './disk-room.ts'
 import { Dispatcher, mayOverlap } from './dispatch.ts'
 import { BOOTSTRAP_RECORDS, SUPPORTED_FEATURES } from './features.ts'
 import { Lifetime } from './lifetime.ts'
@@ -122,7 +123,7 @@ async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: 
     config,
     identity,
     publisher,
-    controller,
+    controller: behindRoom(controller, new DiskRoom(env, directory)),
     replicas,
     lifetime,
     epoch: () => brokerEpoch,
