@@ -8,12 +8,16 @@ import type { Clock, Timer } from '../env/env.ts'
 
 /** Waits of one partition for one moving offset (the high watermark, or the leader's own ackable offset). */
 export class OffsetWaits {
-  // Offsets of one partition are assigned in ascending order, so the first to be reached is always the oldest.
+  /** In ascending order of the offsets. */
   #waits: { requiredOffset: number; pending: PendingProduce; slot: number }[] = []
   #first = 0
 
   add(requiredOffset: number, pending: PendingProduce, slot: number): void {
-    this.#waits.push({ requiredOffset, pending, slot })
+    // Offsets are assigned in ascending order; only the duplicate of an earlier batch waits for an earlier one.
+    let i = this.#waits.length
+    while (i > this.#first && this.#waits[i - 1]!.requiredOffset > requiredOffset) i--
+    if (i === this.#waits.length) this.#waits.push({ requiredOffset, pending, slot })
+    else this.#waits.splice(i, 0, { requiredOffset, pending, slot })
   }
 
   reached(offset: number): void {

@@ -142,6 +142,18 @@ describe('waits for an offset', () => {
     expect(second.settled).toEqual([[0, 0]])
   })
 
+  test('of a repeated batch end with those of the first, not behind what came since', () => {
+    const waits = new OffsetWaits()
+    const [first, later, repeated] = [pending(1), pending(1), pending(1)]
+    waits.add(5, first.produce, 0)
+    waits.add(9, later.produce, 0)
+    waits.add(5, repeated.produce, 0)
+    waits.reached(5)
+    expect([first.done(), later.done(), repeated.done()]).toEqual([1, 0, 1])
+    waits.reached(9)
+    expect(later.done()).toBe(1)
+  })
+
   test('end a request when its last partition is reached', () => {
     const [a, b] = [new OffsetWaits(), new OffsetWaits()]
     const { produce, done } = pending(2)
