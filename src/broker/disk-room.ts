@@ -9,13 +9,12 @@ const MIB = 1024 * 1024
 const ROOM_TO_CHANGE_BYTES = 8 * MIB
 /** Who deletes topics makes room. */
 const ROOM_TO_DELETE_BYTES = 64 * 1024
-/** The disk is not asked more often than this. */
-const FRESH_MS = 1000
 
 export class DiskRoom {
   readonly #env: Env
   readonly #directory: string
-  #asked: { readonly atMs: number; readonly freeBytes: Promise<number> } | undefined
+  /** Under way; those who come meanwhile wait for the same answer. */
+  #asked: Promise<number> | undefined
 
   constructor(env: Env, directory: string) {
     this.#env = env
@@ -24,11 +23,10 @@ export class DiskRoom {
 
   /** @throws KafkaError KAFKA_STORAGE_ERROR when less is free */
   async require(bytes: number): Promise<void> {
-    const nowMs = this.#env.clock.now()
-    if (this.#asked === undefined || nowMs - this.#asked.atMs >= FRESH_MS) this.#asked = { atMs: nowMs, freeBytes: this.#ask() }
-    const freeBytes = await this.#asked.freeBytes
+    this.#asked ??= this.#ask().finally(() => void (this.#asked = undefined))
+    const freeBytes = await this.#asked
     if (freeBytes >= bytes) return
-    this.#env.logger.log('warn', 'refused a metadata change: the disk is nearly full', { freeBytes, neededBytes: bytes })
+    this.#env.logger.log('info', 'refused a metadata change: the disk is nearly full', { freeBytes, neededBytes: bytes })
     throw new KafkaError(
       KAFKA_STORAGE_ERROR,
       `The broker's disk has ${freeBytes} bytes left, metadata changes need ${bytes}. Free space, or delete topics.`,

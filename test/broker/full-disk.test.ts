@@ -1,6 +1,5 @@
 // A full disk: produce and changes are refused, reads go on, and nothing that was said to be done is lost.
 import { expect, test } from 'vitest'
-import { sleep } from '../../src/env/env.ts'
 import { Metadata } from '../../src/protocol/api/03-metadata.ts'
 import { DeleteTopics } from '../../src/protocol/api/20-delete-topics.ts'
 import { InitProducerId } from '../../src/protocol/api/22-init-producer-id.ts'
@@ -30,7 +29,6 @@ test('the node answers every change and every produce with the storage error, se
     await createTopic(client, 't')
     expect(await produce(client, 't', batchOf('a', 'b'))).toMatchObject({ errorCode: 0 })
     const { storage } = scene.world.host('broker')
-    await sleep(scene.env.clock, 2000)
     storage.full = true
     expect(await changes(client)).toEqual([KAFKA_STORAGE_ERROR, KAFKA_STORAGE_ERROR, KAFKA_STORAGE_ERROR])
     const { responses } = await client.ask(DeleteTopics, 6, { topics: [{ name: 't', topicId: ZERO_UUID }], timeoutMs: 1000 })
@@ -43,7 +41,6 @@ test('the node answers every change and every produce with the storage error, se
     expect(scene.node.broker.closing).toBe(false)
 
     storage.heal()
-    await sleep(scene.env.clock, 2000)
     expect(await changes(client)).toEqual([0, 0, 0])
     await scene.restart('after a crash')
     const again = await scene.connect()
