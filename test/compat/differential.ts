@@ -10,6 +10,7 @@ import { realEnv } from '../../src/env/real/env.ts'
 import { silentLogger } from '../../src/env/real/logger.ts'
 import { ApiVersions } from '../../src/protocol/api/18-api-versions.ts'
 import { startBroker } from './broker.ts'
+import { ALLOWED } from './differential/allowed.ts'
 import { compare, type Difference } from './differential/compare.ts'
 import { CONFIGS } from './differential/configs.ts'
 import { CONNECTIONS } from './differential/connections.ts'
@@ -34,12 +35,13 @@ async function main(): Promise<number> {
     options: { only: { type: 'string' }, all: { type: 'boolean', default: false } },
   })
   const chosen = SCENARIOS.filter(({ name }) => values.only === undefined || name.includes(values.only))
+  const how = { all: values.all, complete: values.only === undefined }
   const [kafka, ottla] = positionals
-  if (kafka !== undefined && ottla !== undefined) return report(await differences(kafka, ottla, chosen), values.all)
+  if (kafka !== undefined && ottla !== undefined) return report(await differences(kafka, ottla, chosen), how)
   if (positionals.length > 0) throw new Error('give two addresses, of Kafka and of Ottla, or none')
   if (!existsSync(KAFKA_LOCAL))
     throw new Error('there is no Apache Kafka to start here: give two addresses, host:port of Kafka and of Ottla')
-  return withBoth(async (both, ours) => report(await differences(both, ours, chosen), values.all))
+  return withBoth(async (both, ours) => report(await differences(both, ours, chosen), how))
 }
 
 /** Starts both on fresh data, and cleans up. */
@@ -114,7 +116,7 @@ async function open(address: string, baseTimeMs: number, served: Map<number, Ver
   return setting
 }
 
-function report({ compared, found, failures }: Outcome, all: boolean): number {
+function report({ compared, found, failures }: Outcome, { all, complete }: { all: boolean; complete: boolean }): number {
   const unexpected = found.filter(({ allowed }) => allowed === undefined)
   const shown = all ? unexpected : unexpected.slice(0, 200)
   for (const { step, path, kafka, ottla } of shown) process.stdout.write(`${step}\n    ${path}: Kafka ${kafka} · Ottla ${ottla}\n`)
@@ -122,10 +124,12 @@ function report({ compared, found, failures }: Outcome, all: boolean): number {
   for (const failure of failures) process.stdout.write(`FAILED ${failure}\n`)
   const byReason = new Map<string, number>()
   for (const { allowed } of found) if (allowed !== undefined) byReason.set(allowed.reason, (byReason.get(allowed.reason) ?? 0) + 1)
+  const unused = ALLOWED.filter(each => !found.some(({ allowed }) => allowed === each))
+  if (complete) for (const { step, reason } of unused) process.stdout.write(`No longer needed in allowed.ts: ${step} (${reason})\n`)
   process.stdout.write('\nDifferent on purpose:\n')
   for (const [reason, count] of byReason) process.stdout.write(`  ${String(count).padStart(5)}  ${reason}\n`)
   process.stdout.write(`\n${compared} answers compared, ${unexpected.length} differences, ${failures.length} scenarios broken off\n`)
-  return unexpected.length === 0 && failures.length === 0 ? 0 : 1
+  return unexpected.length === 0 && failures.length === 0 && !(complete && unused.length > 0) ? 0 : 1
 }
 
 process.exitCode = await main()

@@ -63,6 +63,12 @@ export const ALLOWED: readonly Allowed[] = [
 
   // -------------------------------------------------------------------------------------------------------------------------------- fetch
   { step: /^fetch, waiting: an error beside v\d+: waited/, reason: 'An error of one partition ends the wait of the others.' },
+  {
+    step: /^fetch, of a topic that goes: /,
+    path: /errorCode$|abortedTransactions$/,
+    when: (kafka, ottla) => (['3', '103'].includes(kafka) && ottla === '100') || ottla === '[]',
+    reason: 'The id of a deleted topic is UNKNOWN_TOPIC_ID in a session too; Kafka goes by the name it had.',
+  },
   { step: /^fetch, sessions: a new session without partitions/, path: /^sessionId$/, reason: 'No session is kept for nothing.' },
   {
     step: /^api versions: key 1 /,

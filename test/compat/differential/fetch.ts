@@ -1,6 +1,8 @@
 // Fetch: bounds, limits, waiting, epochs, and sessions.
 import { Produce } from '../../../src/protocol/api/00-produce.ts'
 import { Fetch } from '../../../src/protocol/api/01-fetch.ts'
+import { DeleteTopics } from '../../../src/protocol/api/20-delete-topics.ts'
+import { DescribeTopicPartitions } from '../../../src/protocol/api/75-describe-topic-partitions.ts'
 import type { RequestIn } from '../../../src/protocol/schema.ts'
 import { ZERO_UUID } from '../../../src/util/uuid.ts'
 import { batchOf } from './batches.ts'
@@ -188,6 +190,72 @@ const sessions = scenario('fetch, sessions', async peer => {
   }
 })
 
+/** What wakes a fetch that waits, and what does not. */
+const waking = scenario('fetch, woken', async peer => {
+  const topic = await filled(peer, 'woken')
+  const other = peer.beside()
+  let end = 30
+  for (const version of [4, 12, 17]) {
+    const parked = async (what: string, wishes: readonly Wish[], rest: Rest, meanwhile: () => Promise<unknown>) => {
+      const waited = await peer.timed(async () => {
+        const answer = peer.ask(what, Fetch, version, request(topic, wishes, rest))
+        await other.pause(150)
+        await meanwhile()
+        await answer
+      })
+      const { maxWaitMs = 0 } = rest
+      peer.record(`${what} v${version}: waited`, waited >= maxWaitMs - 5 ? 'to the end' : 'less')
+    }
+    const one = batchOf(peer.baseTimeMs, ['x'.repeat(100)])
+    await parked('by a record', [{ fetchOffset: end }], { maxWaitMs: 3000 }, () => append(other, topic, 0, one))
+    await parked('by enough records', [{ fetchOffset: end + 1 }], { maxWaitMs: 3000, minBytes: 300 }, async () => {
+      await append(other, topic, 0, one)
+      await append(other, topic, 0, one)
+    })
+    await parked(
+      'by records in two partitions',
+      [{ fetchOffset: end + 3 }, { partition: 2 }],
+      { maxWaitMs: 3000, minBytes: 300 },
+      async () => {
+        await append(other, topic, 0, one)
+        if (version === 4) await append(other, topic, 2, batchOf(peer.baseTimeMs, ['x'.repeat(200)]))
+      },
+    )
+    await parked('not by too little', [{ fetchOffset: end + 4 }], { maxWaitMs: 500, minBytes: 10_000 }, () => append(other, topic, 0, one))
+    await parked('not by another partition', [{ fetchOffset: end + 5 }], { maxWaitMs: 500 }, () => append(other, topic, 1, one))
+    end += 5
+  }
+  other.close()
+})
+
+/** Topics go, and come back under the same name. */
+const deleted = scenario('fetch, of a topic that goes', async peer => {
+  for (const version of [12, 13, 17]) {
+    const name = `goes-${version}`
+    const topic = { name, id: await peer.topic(name) }
+    await append(peer, topic, 0, batchOf(peer.baseTimeMs, ['a', 'b']))
+    const opened = await peer.ask('there', Fetch, version, request(topic, [{}], { sessionId: 0, sessionEpoch: 0 }))
+    const { sessionId } = opened!
+    const go = (step: string, epoch: number, wishes: readonly Wish[] = [], of = topic) =>
+      peer.ask(step, Fetch, version, request(of, wishes, { sessionId, sessionEpoch: epoch }))
+    await go('read', 1, [{ fetchOffset: 2 }])
+    await peer.quietly(DeleteTopics, 6, { topics: [{ name, topicId: ZERO_UUID }], timeoutMs: 10_000 })
+    await peer.eventually('it is gone', async () => {
+      const seen = await peer.quietly(DescribeTopicPartitions, 0, { topics: [{ name }], cursor: null })
+      return seen?.topics[0]?.errorCode === 3
+    })
+    await peer.pause(100)
+    await go('gone', 2)
+    await go('still gone', 3)
+    const again = { name, id: await peer.topic(name) }
+    await go('back, not asked for', 4)
+    await go('back, asked for', 5, [{}], again)
+    await append(peer, again, 0, batchOf(peer.baseTimeMs, ['c']))
+    await go('back, with a record', 6)
+    await peer.ask(`by the old id ${version}`, Fetch, 13, request(topic, [{}]))
+  }
+})
+
 /** Who returned data goes to the end of the line. */
 const fairness = scenario('fetch, order in a session', async peer => {
   const topic = await filled(peer, 'fair')
@@ -202,4 +270,4 @@ const fairness = scenario('fetch, order in a session', async peer => {
   }
 })
 
-export const FETCH: readonly Scenario[] = [reading, waiting, sessions, fairness]
+export const FETCH: readonly Scenario[] = [reading, waiting, waking, sessions, deleted, fairness]

@@ -47,6 +47,11 @@ export class Peer {
     this.#setting = setting
   }
 
+  /** Another connection to the same broker. */
+  beside(): Peer {
+    return new Peer(this.scenario, this.#setting)
+  }
+
   /** The versions both brokers serve. */
   versions(api: Api): number[] {
     const range = this.#setting.served.get(api.key)
