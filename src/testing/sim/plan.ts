@@ -75,7 +75,7 @@ export function drawPlan(random: SeededRandom): Plan {
     producers,
     consumers: random.integerBetween(1, 2),
     churn: random.chance(0.5),
-    durationMs: random.integerBetween(300, 4000),
+    durationMs: random.integerBetween(300, 2500),
     troubles: Array.from({ length: random.integerBetween(2, 7) }, () => ({
       afterEvents: drawEventCount(random),
       trouble: drawTrouble(random),
@@ -126,8 +126,8 @@ function drawProducer(random: SeededRandom, index: number): ProducerPlan {
     compression: random.pick(['none', 'none', 'gzip', 'snappy', 'lz4', 'zstd']),
     lingerMs: random.pick([0, 0, 5, 20]),
     batchBytes: random.pick([200, 2000, 16_384]),
-    pauseMs: random.pick([2, 10, 30]),
-    maxValueBytes: random.pick([20, 300, 300, 5000]),
+    pauseMs: random.pick([3, 15, 40]),
+    maxValueBytes: random.pick([20, 300, 300, 300, 5000]),
     maxInFlight: random.pick([1, 10, 100]),
     deliveryTimeoutMs: random.pick([4000, 120_000, 120_000]),
   }
