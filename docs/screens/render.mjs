@@ -6,10 +6,10 @@ const lines = readFileSync(0, 'utf8').trimEnd().split('\n')
 const columns = Math.max(60, ...lines.map(line => line.length))
 const width = Math.ceil(columns * 8.43 + 40)
 const height = lines.length * 20 + 56
-const escape = text => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
+const xml = text => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
 const row = (line, i) => {
   const typed = line.startsWith('$ ')
-  const body = typed ? `<tspan fill="#7ee787">$</tspan> <tspan fill="#f0f6fc" font-weight="bold">${escape(line.slice(2))}</tspan>` : escape(line)
+  const body = typed ? `<tspan fill="#7ee787">$</tspan> <tspan fill="#f0f6fc" font-weight="bold">${xml(line.slice(2))}</tspan>` : xml(line)
   return `<text x="20" y="${i * 20 + 54}" xml:space="preserve">${body}</text>`
 }
 process.stdout.write(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
