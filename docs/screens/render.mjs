@@ -13,6 +13,7 @@ const row = (line, i) => {
   return `<text x="20" y="${i * 20 + 54}" xml:space="preserve">${body}</text>`
 }
 process.stdout.write(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
+<title>A terminal session</title>
 <rect width="100%" height="100%" rx="8" fill="#0d1117"/>
 <circle cx="22" cy="18" r="6" fill="#ff5f56"/><circle cx="42" cy="18" r="6" fill="#ffbd2e"/><circle cx="62" cy="18" r="6" fill="#27c93f"/>
 <g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" fill="#c9d1d9">
