@@ -1,9 +1,9 @@
 // Reads records from partitions the user names. A shell: the rules are in fetcher.ts.
-import type { Timer } from '../env/env.ts'
 import { Fetch } from '../protocol/api/01-fetch.ts'
 import { KafkaError, NETWORK_EXCEPTION } from '../protocol/errors.ts'
 import type { ResponseOut } from '../protocol/schema.ts'
 import { ZERO_UUID } from '../util/uuid.ts'
+import { Alarm } from './alarm.ts'
 import type { Cluster } from './cluster.ts'
 import type { ConsumedRecord } from './fetched.ts'
 import {
@@ -58,8 +58,7 @@ export class Consumer {
   readonly #options: ConsumerOptions
   readonly #fetcher: FetcherState
   readonly #onClose: () => void
-  #timer: Timer | undefined
-  #timerAtMs = Number.POSITIVE_INFINITY
+  readonly #alarm: Alarm
   /** Wakes the poll, and whoever waits for a position. */
   readonly #wakers = new Set<() => void>()
   #polling = false
@@ -72,6 +71,7 @@ export class Consumer {
     this.#options = options
     this.#onClose = onClose
     this.#fetcher = openFetcher(options, cluster.metadata, cluster.env.random)
+    this.#alarm = new Alarm(cluster.env.clock, () => this.#step({ type: 'tick' }))
     cluster.onChange(() => this.#step({ type: 'metadataChanged' }))
   }
 
@@ -175,7 +175,7 @@ export class Consumer {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#timer?.cancel()
+    this.#alarm.cancel()
     this.#cluster.close()
     this.#wake()
     this.#onClose()
@@ -230,14 +230,7 @@ export class Consumer {
   #step(event: FetcherEvent): void {
     if (this.#closed) return
     for (const effect of step(this.#fetcher, event, this.#cluster.env.clock.now())) this.#perform(effect)
-    const atMs = this.#fetcher.wakeAtMs
-    if (atMs >= this.#timerAtMs) return
-    this.#timer?.cancel()
-    this.#timerAtMs = atMs
-    this.#timer = this.#cluster.env.clock.setTimer(Math.max(0, atMs - this.#cluster.env.clock.now()), () => {
-      this.#timerAtMs = Number.POSITIVE_INFINITY
-      this.#step({ type: 'tick' })
-    })
+    this.#alarm.set(this.#fetcher.wakeAtMs)
   }
 
   #perform(effect: FetcherEffect): void {

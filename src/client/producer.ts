@@ -1,5 +1,5 @@
 // Writes records. A shell: the rules are in sender.ts, here are its sockets, timers and promises.
-import { EnvError, type Timer } from '../env/env.ts'
+import { EnvError } from '../env/env.ts'
 import { Produce } from '../protocol/api/00-produce.ts'
 import { InitProducerId } from '../protocol/api/22-init-producer-id.ts'
 import type { Codec } from '../protocol/compression.ts'
@@ -8,6 +8,7 @@ import { encodeBatch, type RecordHeader, type RecordInput } from '../protocol/re
 import type { ResponseOut } from '../protocol/schema.ts'
 import { ZERO_UUID } from '../util/uuid.ts'
 import { type Batch, type DeliveredRecord, recordSizeBytes, type Ticket } from './accumulator.ts'
+import { Alarm } from './alarm.ts'
 import type { Cluster } from './cluster.ts'
 import { ANSWER_MARGIN_MS, asFailure, mayWorkLater } from './operation.ts'
 import { append, openSender, step } from './sender.ts'
@@ -46,8 +47,7 @@ export class Producer {
   readonly #sender: SenderState
   readonly #onClose: () => void
   #turnAsked = false
-  #timer: Timer | undefined
-  #timerAtMs = Number.POSITIVE_INFINITY
+  readonly #alarm: Alarm
   /** Records given since the last flush; older ones that are not settled yet are in `#flushing`. */
   #wave: Wave
   #flushing: Wave[] = []
@@ -61,6 +61,7 @@ export class Producer {
     this.#onClose = onClose
     this.#wave = newWave(cluster)
     this.#sender = openSender(options, cluster.metadata, cluster.env.random)
+    this.#alarm = new Alarm(cluster.env.clock, () => this.#step({ type: 'tick' }))
     cluster.onChange(() => this.#step({ type: 'metadataChanged' }))
   }
 
@@ -139,7 +140,7 @@ export class Producer {
     })
     await flushed
     timer.cancel()
-    this.#timer?.cancel()
+    this.#alarm.cancel()
     this.#cluster.close()
     this.#onClose()
   }
@@ -179,23 +180,11 @@ export class Producer {
 
   #step(event: SenderEvent): void {
     for (const effect of step(this.#sender, event, this.#cluster.env.clock.now())) this.#perform(effect)
-    this.#arm()
+    this.#alarm.set(this.#sender.wakeAtMs)
     if (this.#readyWaiters.length === 0 || this.#sender.bufferedBytes >= this.#options.bufferBytes) return
     const waiters = this.#readyWaiters
     this.#readyWaiters = []
     for (const resolve of waiters) resolve()
-  }
-
-  /** A timer that is set too early only finds nothing to do. */
-  #arm(): void {
-    const atMs = this.#sender.wakeAtMs
-    if (atMs >= this.#timerAtMs) return
-    this.#timer?.cancel()
-    this.#timerAtMs = atMs
-    this.#timer = this.#cluster.env.clock.setTimer(Math.max(0, atMs - this.#cluster.env.clock.now()), () => {
-      this.#timerAtMs = Number.POSITIVE_INFINITY
-      this.#step({ type: 'tick' })
-    })
   }
 
   #perform(effect: SenderEffect): void {

@@ -63,12 +63,15 @@ describe('a started broker', () => {
     expect(await running.exit).toBe(0)
   })
 
-  test.runIf(process.platform === 'linux')('has sixteen threads for its disk, though Node would start four', async () => {
-    const broker = await startBroker(['--port', '0', '--data', join(folder, 'threads')])
-    // Node itself needs seven; no pool of four makes that more than sixteen.
-    expect(readdirSync(`/proc/${broker.pid}/task`).length).toBeGreaterThan(16)
-    await broker.stop()
-  })
+  test.runIf(process.platform === 'linux')(
+    'has sixteen threads for its disk, though Node would start four (counted in /proc: Linux alone)',
+    async () => {
+      const broker = await startBroker(['--port', '0', '--data', join(folder, 'threads')])
+      // Node itself needs seven; no pool of four makes that more than sixteen.
+      expect(readdirSync(`/proc/${broker.pid}/task`).length).toBeGreaterThan(16)
+      await broker.stop()
+    },
+  )
 
   test('keeps its records over a clean stop and over kill -9', async () => {
     const data = join(folder, 'kept')
