@@ -26,7 +26,6 @@ export class BrokerHost {
   #expectedDownMs: number | undefined
   /** Counts starts: which life it is, or will be. */
   life = 0
-  crashCount = 0
   /** Told of every power cut. */
   onPowerCut: () => void = () => {}
 
@@ -94,7 +93,6 @@ export class BrokerHost {
 
   crash(o: { readonly power: boolean; readonly silent: boolean; readonly downMs: number }): void {
     if (!this.host.running) return
-    this.crashCount++
     this.#node = undefined
     // After a failed flush the page cache shows what the disk does not have, and no later flush will write: only a power cut ends that.
     const power = o.power || this.#expectedDownMs !== undefined

@@ -1,39 +1,54 @@
-// npm run sim -- --seeds 1..100 | --seed 7 [--trace]
-// Each seed runs twice and must tell the same story. Prints what failed with the command that replays it, and a summary as its last line.
+// One process of `npm run sim` (test/sim/run.ts): --seeds 1..100 | --seed 7 [--trace] [--twice K] [--share I/N] [--bail]
+// Every K-th seed runs twice (default: each) and must tell the same story. Prints what failed with the command that replays it, and a summary as its
+// last line: the one of a share is for the process that adds them up.
 
 import type { SimWorld } from '../../env/sim/world.ts'
 import { type SimulationResult, simulate } from './simulation.ts'
+import { add, type Sum, summary } from './summary.ts'
 
 /** Log lines of the broker that go with a failure. */
 const SHOWN_LINES = 30
+const USAGE = 'npm run sim -- --seeds A..B | --seed N [--trace] [--twice K] [--jobs N] [--bail]'
 
 interface Arguments {
   readonly first: number
   readonly last: number
   readonly trace: boolean
+  /** 0: no seed runs twice. */
+  readonly twice: number
+  /** Which of how many processes this is: it takes every so manieth seed. */
+  readonly share: { readonly index: number; readonly count: number } | undefined
+  readonly bail: boolean
 }
 
 function parseArguments(words: readonly string[]): Arguments {
-  let first = 1
-  let last = 20
-  let trace = false
+  let [first, last, twice] = [1, 20, 1]
+  let [trace, bail] = [false, false]
+  let share: Arguments['share']
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!
     if (word === '--trace') trace = true
-    else if (word === '--seed') first = last = seedOf(words[++i])
-    else if (word === '--seeds') {
-      const range = /^(\d+)\.\.(\d+)$/.exec(words[++i] ?? '')
-      if (range === null) throw new Error('--seeds takes a range: --seeds 1..100')
-      first = Number(range[1])
-      last = Number(range[2])
-    } else throw new Error(`unknown argument ${word}: npm run sim -- --seeds A..B | --seed N [--trace]`)
+    else if (word === '--bail') bail = true
+    else if (word === '--seed') first = last = numberOf(word, words[++i])
+    else if (word === '--twice') twice = numberOf(word, words[++i])
+    else if (word === '--seeds') [first, last] = pairOf(word, /^(\d+)\.\.(\d+)$/, words[++i])
+    else if (word === '--share') {
+      const [index, count] = pairOf(word, /^(\d+)\/(\d+)$/, words[++i])
+      share = { index, count }
+    } else throw new Error(`unknown argument ${word}: ${USAGE}`)
   }
-  return { first, last, trace }
+  return { first, last, trace, twice, share, bail }
 }
 
-function seedOf(word: string | undefined): number {
-  if (word === undefined || !/^\d+$/.test(word)) throw new Error('--seed takes a number')
+function numberOf(name: string, word: string | undefined): number {
+  if (word === undefined || !/^\d+$/.test(word)) throw new Error(`${name} takes a number: ${USAGE}`)
   return Number(word)
+}
+
+function pairOf(name: string, form: RegExp, word: string | undefined): [number, number] {
+  const match = form.exec(word ?? '')
+  if (match === null) throw new Error(`${name} does not take ${word}: ${USAGE}`)
+  return [Number(match[1]), Number(match[2])]
 }
 
 /** The world that runs now: a rejection nobody handles is its failure. */
@@ -43,10 +58,10 @@ process.on('unhandledRejection', error => {
   current.failures.push({ host: 'somewhere', error })
 })
 
-async function runSeed(seed: number, trace: boolean): Promise<{ result: SimulationResult; reasons: string[] }> {
+async function runSeed(seed: number, o: { trace: boolean; twice: boolean }): Promise<{ result: SimulationResult; reasons: string[] }> {
   const onWorld = (world: SimWorld) => (current = world)
-  const result = await simulate(seed, trace ? { onWorld, trace: line => console.log(line) } : { onWorld })
-  const again = await simulate(seed, { onWorld })
+  const result = await simulate(seed, o.trace ? { onWorld, trace: line => console.log(line) } : { onWorld })
+  const again = o.twice ? await simulate(seed, { onWorld }) : result
   current = undefined
   const reasons = [...result.failures, ...result.anomalies.map(({ kind, what }) => `${kind}: ${what}`)]
   if (again.hash !== result.hash)
@@ -54,36 +69,33 @@ async function runSeed(seed: number, trace: boolean): Promise<{ result: Simulati
   return { result, reasons }
 }
 
+function report(seed: number, result: SimulationResult, reasons: readonly string[]): void {
+  console.log(`seed ${seed} failed:`)
+  for (const reason of reasons.slice(0, 10)) console.log(`  ${reason.replaceAll('\n', '\n    ')}`)
+  if (reasons.length > 10) console.log(`  … and ${reasons.length - 10} more`)
+  console.log(`  the broker's last words:`)
+  for (const line of result.lines.slice(-SHOWN_LINES)) console.log(`    ${line.trimEnd()}`)
+  console.log(`  replay: npm run sim -- --seed ${seed} --trace`)
+}
+
 async function main(): Promise<number> {
-  const { first, last, trace } = parseArguments(process.argv.slice(2))
+  const { first, last, trace, twice, share, bail } = parseArguments(process.argv.slice(2))
   const startedAt = performance.now()
-  const sum = { virtualMs: 0, events: 0, crashes: 0, sent: 0, acked: 0, read: 0 }
+  const sum: Sum = {}
   const failed: number[] = []
   for (let seed = first; seed <= last; seed++) {
-    const { result, reasons } = await runSeed(seed, trace)
-    sum.virtualMs += result.virtualMs
-    sum.events += result.eventCount
-    sum.crashes += result.crashCount
-    sum.sent += result.counts.sent
-    sum.acked += result.counts.acked
-    sum.read += result.counts.read
+    if (share !== undefined && (seed - first) % share.count !== share.index) continue
+    const isTwice = twice > 0 && (seed - first) % twice === 0
+    const { result, reasons } = await runSeed(seed, { trace, twice: isTwice })
+    add(sum, { seeds: 1, twice: isTwice ? 1 : 0, virtualMs: result.virtualMs, events: result.eventCount })
+    add(sum, { ...result.counts, ...result.troubles })
     if (reasons.length === 0) continue
     failed.push(seed)
-    console.log(`seed ${seed} failed:`)
-    for (const reason of reasons.slice(0, 10)) console.log(`  ${reason.replaceAll('\n', '\n    ')}`)
-    if (reasons.length > 10) console.log(`  … and ${reasons.length - 10} more`)
-    console.log(`  the broker's last words:`)
-    for (const line of result.lines.slice(-SHOWN_LINES)) console.log(`    ${line.trimEnd()}`)
-    console.log(`  replay: npm run sim -- --seed ${seed} --trace`)
+    report(seed, result, reasons)
+    if (bail) break
   }
   const seconds = (performance.now() - startedAt) / 1000
-  const virtualSeconds = sum.virtualMs / 1000
-  console.log(
-    `${last - first + 1} seeds, twice each: ${virtualSeconds.toFixed(0)} virtual s, ${sum.events} events, ${sum.crashes} crashes, ` +
-      `${sum.sent} records sent, ${sum.acked} acked, ${sum.read} read; ` +
-      `${seconds.toFixed(1)} s, ${((2 * virtualSeconds) / seconds).toFixed(0)} virtual s per s; ` +
-      `${failed.length} failed${failed.length > 0 ? `: ${failed.join(' ')}` : ''}`,
-  )
+  console.log(share === undefined ? summary(sum, seconds, failed) : `share ${JSON.stringify({ sum, failed })}`)
   return failed.length === 0 ? 0 : 1
 }
 

@@ -24,7 +24,8 @@ export interface SimulationResult {
   readonly hash: string
   readonly virtualMs: number
   readonly eventCount: number
-  readonly crashCount: number
+  /** How often what happened, by the trouble's name. */
+  readonly troubles: Readonly<Record<string, number>>
   readonly counts: Counts
   readonly history: readonly HistoryEvent[]
   readonly anomalies: readonly Anomaly[]
@@ -60,7 +61,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     hash: world.trace.hash,
     virtualMs: world.now,
     eventCount: world.eventCount,
-    crashCount: simulation.broker.crashCount,
+    troubles: simulation.troubles,
     counts: simulation.counts,
     history: simulation.history.events,
     anomalies: check(simulation.history.events, { flushesFirst }),
@@ -73,6 +74,7 @@ class Simulation {
   readonly history = new History()
   readonly counts: Counts = { sent: 0, acked: 0, refused: 0, read: 0 }
   readonly failures: string[] = []
+  readonly troubles: Record<string, number> = {}
   readonly broker: BrokerHost
   readonly #world: SimWorld
   readonly #plan: Plan
@@ -174,6 +176,7 @@ class Simulation {
   }
 
   #trouble(trouble: Trouble): void {
+    this.troubles[trouble.type] = (this.troubles[trouble.type] ?? 0) + 1
     const { host } = this.broker
     const { network } = this.#world
     this.#world.trace.sink?.(`${this.#world.now.toFixed(3)} world ${JSON.stringify(trouble)}`)

@@ -1,0 +1,210 @@
+// Bugs that somebody could write. Each must be caught by a check, or the checks are not worth their time: `npm run mutate` tries one after another
+// on a copy of the tree. `text` stands exactly once in `file` (mutants.test.ts); who rewrites the place keeps the bug alive in its new form.
+
+export interface Mutant {
+  readonly name: string
+  readonly file: string
+  readonly text: string
+  readonly replacement: string
+  /** The test file that must fail; `seeds`: a seed of the simulation must. */
+  readonly caughtBy: string
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'records are acknowledged before they are flushed',
+    file: 'src/log/partition-log.ts',
+    text: 'return this.#loose.allowsPromises ? Math.min(this.#writer.writtenOffset, this.#barrier) : this.flushedOffset',
+    replacement: 'return Math.min(this.#writer.writtenOffset, this.#barrier)',
+    caughtBy: 'test/log/durability.test.ts',
+  },
+  {
+    name: 'a flush counts for what was written while it ran',
+    file: 'src/log/writer.ts',
+    text: 'this.flushedOffset = target\n',
+    replacement: 'this.flushedOffset = this.writtenOffset\n',
+    caughtBy: 'test/log/durability.test.ts',
+  },
+  {
+    name: 'flushed bytes count before the name of their file is durable',
+    file: 'src/log/writer.ts',
+    text: 'if (naming === undefined) this.#flushed(segment, bytes, target)',
+    replacement: 'if (naming !== null) this.#flushed(segment, bytes, target)',
+    caughtBy: 'test/log/model.test.ts',
+  },
+  {
+    name: 'the sync of a log folder is forgotten',
+    file: 'src/log/home.ts',
+    text: 'await Promise.all([folder, this.disk.syncDirectory(this.directory)])',
+    replacement: 'await folder',
+    caughtBy: 'test/log/model.test.ts',
+  },
+  {
+    name: 'a failed flush is taken for a good one',
+    file: 'src/log/writer.ts',
+    text: `      if (error !== undefined) {
+        this.#flushing = false
+        this.#fail(error)
+        this.#rest()
+        return
+      }
+      const naming`,
+    replacement: '      const naming',
+    caughtBy: 'test/log/durability.test.ts',
+  },
+  {
+    name: 'a truncation is off by one',
+    file: 'src/log/cut.ts',
+    text: 'if (batch.lastOffset(b, p) >= offset) return false',
+    replacement: 'if (batch.lastOffset(b, p) > offset) return false',
+    caughtBy: 'test/log/model.test.ts',
+  },
+  {
+    name: 'the hot tail keeps what was cut off',
+    file: 'src/log/partition-log.ts',
+    text: '      this.#hotTail.truncate(endOffset)\n',
+    replacement: '',
+    caughtBy: 'test/log/model.test.ts',
+  },
+  {
+    name: 'the producers of records that were cut off are remembered',
+    file: 'src/log/partition-log.ts',
+    text: '      this.#producers = await this.#rebuildProducers(cut.endOffset)\n',
+    replacement: '',
+    caughtBy: 'test/log/model.test.ts',
+  },
+  {
+    name: 'a producer snapshot from beyond the end is used',
+    file: 'src/log/replay.ts',
+    text: 'const state = offset <= endOffset ? decodeProducers(bytes) : undefined',
+    replacement: 'const state = decodeProducers(bytes)',
+    caughtBy: 'test/log/recovery.test.ts',
+  },
+  {
+    name: 'a stale checkpoint is believed: what was appended behind it is not read',
+    file: 'src/log/recovery.ts',
+    text: 'if ((await this.#fileSize(active)) !== checkpoint.position) {',
+    replacement: 'if ((await this.#fileSize(active)) < checkpoint.position) {',
+    caughtBy: 'test/log/recovery.test.ts',
+  },
+  {
+    name: 'a stale index is used after a truncation',
+    file: 'src/log/checkpoints.ts',
+    text: 'operations.push(this.#catalog.deleteSegment(segment.baseOffset), ...(await this.#catalog.deletePages(segment.baseOffset)))\n    segment.freshIndex.noteStored(0)',
+    replacement: 'operations.push(this.#catalog.deleteSegment(segment.baseOffset))',
+    caughtBy: 'test/log/recovery.test.ts',
+  },
+  {
+    name: 'recovery does not check the CRC',
+    file: 'src/log/recovery.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of the source
+    text: 'if (!batch.crcIsValid(b, p)) return `the batch at offset ${baseOffset} has a wrong checksum`',
+    replacement: '',
+    caughtBy: 'test/log/recovery.test.ts',
+  },
+  {
+    name: 'any damage is taken for a torn tail',
+    file: 'src/log/recovery.ts',
+    text: 'if (this.#clean || this.#lost !== undefined || damage.offset < (this.#checkpoint?.nextOffset ?? 0)) return false',
+    replacement: 'if (this.#clean || this.#lost !== undefined) return false',
+    caughtBy: 'test/log/recovery.test.ts',
+  },
+  {
+    name: 'what was scanned is not flushed before it counts',
+    file: 'src/log/recovery.ts',
+    text: 'for (const segment of kept) if (this.#scanned.has(segment)) await segment.use(flushFile)',
+    replacement: '',
+    caughtBy: 'test/log/model.test.ts',
+  },
+  {
+    name: 'the duplicate check is skipped',
+    file: 'src/log/producer-state.ts',
+    text: "if (duplicate !== undefined) return { type: 'duplicate', of: duplicate }",
+    replacement: '',
+    caughtBy: 'test/log/producer-state/scenarios.test.ts',
+  },
+  {
+    name: 'sequences wrap one too late',
+    file: 'src/log/producer-state.ts',
+    text: 'if (last === undefined || last.lastSequence === MAX_SEQUENCE) return 0',
+    replacement: 'if (last === undefined || last.lastSequence > MAX_SEQUENCE) return 0',
+    caughtBy: 'test/log/producer-state/scenarios.test.ts',
+  },
+  {
+    name: 'the leader epochs of a log are not persisted',
+    file: 'src/log/stored-epochs.ts',
+    text: 'this.#durable.changeEpochs(put, removed).then(',
+    replacement: 'this.#durable.changeEpochs([], removed).then(',
+    caughtBy: 'test/log/read.test.ts',
+  },
+  {
+    name: 'unflushed records are promised before the loose mark is durable',
+    file: 'src/log/loose-mark.ts',
+    text: 'return this.#wanted && this.#isDurable',
+    replacement: 'return this.#wanted',
+    caughtBy: 'test/log/durability.test.ts',
+  },
+  {
+    name: 'the loose mark is forgotten',
+    file: 'src/log/loose-mark.ts',
+    text: "this.#durable.setMark('loose', true).then(() => {",
+    replacement: "this.#durable.setMark('loose', false).then(() => {",
+    caughtBy: 'test/log/durability.test.ts',
+  },
+  {
+    name: 'the mark of a clean shutdown stays at the start',
+    file: 'src/metadata/identity.ts',
+    text: "  await meta.batch([{ type: 'delete', key: CLEAN_KEY }], { sync: true })\n",
+    replacement: '',
+    caughtBy: 'test/metadata/identity.test.ts',
+  },
+  {
+    name: 'retention deletes what is not below the high watermark',
+    file: 'src/log/retention.ts',
+    text: 'if (segment.sizeBytes === 0 || segment.endOffset > rule.highWatermark) break',
+    replacement: 'if (segment.sizeBytes === 0) break',
+    caughtBy: 'test/log/retention.test.ts',
+  },
+  {
+    name: 'retention deletes the active segment and leaves none',
+    file: 'src/log/partition-log.ts',
+    text: 'if (count === this.#segments.length) this.#roll(this.#segments[count - 1])',
+    replacement: '',
+    caughtBy: 'test/log/retention.test.ts',
+  },
+  {
+    name: 'the log start is answered before it is durable',
+    file: 'src/log/partition-log.ts',
+    text: 'await this.#home.durable.setLogStartOffset(offset)',
+    replacement: 'void this.#home.durable.setLogStartOffset(offset)',
+    caughtBy: 'test/log/model.test.ts',
+  },
+  {
+    name: 'the vote file is not flushed',
+    file: 'src/raft/vote-file.ts',
+    text: 'else this.#flush().then(resolve, reject)',
+    replacement: 'else resolve()',
+    caughtBy: 'test/raft/crash.test.ts',
+  },
+  {
+    name: 'the metadata log is not synced before it is committed',
+    file: 'src/raft/store.ts',
+    text: 'return this.#meta.batch(operations, { sync: true })',
+    replacement: 'return this.#meta.batch(operations, { sync: false })',
+    caughtBy: 'test/raft/crash.test.ts',
+  },
+  {
+    name: 'the bytes of a deleted topic are adopted by its name',
+    file: 'src/log/home.ts',
+    text: "if ((await readIdentity(this.disk, this.directory)) !== this.topicId) return 'foreign'",
+    replacement: '',
+    caughtBy: 'test/log/log-store.test.ts',
+  },
+  {
+    name: 'a leader goes on under the epoch of the process before',
+    file: 'src/broker/replicas.ts',
+    text: 'if (!this.#registered || wanted.leader !== this.#options.nodeId) replica.resign()',
+    replacement: 'if (wanted.leader !== this.#options.nodeId) replica.resign()',
+    caughtBy: 'seeds',
+  },
+]
