@@ -20,7 +20,7 @@ export {
   SOURCE_STATIC,
   SOURCE_TOPIC,
 } from './config/describe.ts'
-export { CONFIG_KEYS, type ConfigKey, isConfigKey, isTopicKey, KEYS, TOPIC_KEYS, type TopicKey } from './config/keys.ts'
+export { CONFIG_KEYS, type ConfigKey, isConfigKey, isTopicKey, KEYS, NO_COMPACTION, TOPIC_KEYS, type TopicKey } from './config/keys.ts'
 export { clientListeners, type ListenerConfig } from './config/listeners.ts'
 export { parseProperties } from './config/properties.ts'
 export { explainUnknownTopicKey } from './config/unknown.ts'

@@ -30,6 +30,8 @@ const text = <S extends Scope, D extends string | null>(scope: S, initial: D, do
   key('string', scope, initial as ValueOf<string, D>, doc, rules)
 const list = <S extends Scope, D extends readonly string[] | null>(scope: S, initial: D, doc: string, rules?: Rules) =>
   key('list', scope, initial as ValueOf<readonly string[], D>, doc, rules)
+const short = <S extends Scope, D extends number | null>(scope: S, initial: D, doc: string, rules?: Rules) =>
+  key('short', scope, initial as ValueOf<number, D>, doc, rules)
 const int = <S extends Scope, D extends number | null>(scope: S, initial: D, doc: string, rules?: Rules) =>
   key('int', scope, initial as ValueOf<number, D>, doc, rules)
 const long = <S extends Scope, D extends number | null>(scope: S, initial: D, doc: string, rules?: Rules) =>
@@ -54,8 +56,11 @@ const DAY = 24 * HOUR
 
 const CODECS = ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] as const
 const TIMESTAMP_TYPES = ['CreateTime', 'LogAppendTime'] as const
-const deleteOnly = (policies: readonly string[]) =>
-  policies.length === 1 && policies[0] === 'delete' ? undefined : 'Only "delete" is supported: log compaction is not there yet'
+export const NO_COMPACTION = 'Only "delete" is supported: log compaction is not there yet'
+const deleteOnly = (policies: readonly string[]) => (policies.length === 1 && policies[0] === 'delete' ? undefined : NO_COMPACTION)
+/** Compaction is asked for by the topics we make for ourselves; see checkTopicValues for the others. */
+const deleteOrCompact = (policies: readonly string[]) =>
+  policies.length > 0 && policies.every(policy => policy === 'delete' || policy === 'compact') ? undefined : NO_COMPACTION
 const perhapsForEver = (value: number) => (value === 0 || value < -1 ? 'Value must be -1 (no limit) or at least 1' : undefined)
 
 // biome-ignore format: a table reads best with one key to a line
@@ -74,6 +79,7 @@ export const KEYS = {
   'controller.quorum.bootstrap.servers': list('broker', [], 'Where to find the controllers. On a single node: at most one address, its own.'),
   'log.dir': text('broker', null, 'The data directory, when log.dirs is not set.'),
   'log.dirs': list('broker', null, 'The data directory. One node has one.', { check: (dirs: readonly string[]) => (dirs.length > 1 ? 'A node has one data directory' : undefined) }),
+  'log.dir.free.bytes.min': long('broker', 32 * MIB, 'Produce is refused while the disk has fewer free bytes; what is left is for metadata, deletions and the index. 0: no floor.', { min: 0, ...everywhere }),
   'max.connections': int('broker', 2_147_483_647, 'Client connections open at once; more are closed on arrival.', { min: 0 }),
   'connections.max.idle.ms': long('broker', 10 * MINUTE, 'A connection without traffic is closed after this long; -1: never.', { min: 1, except: -1 }),
   'socket.request.max.bytes': int('broker', 100 * MIB, 'The longest request in bytes; a longer one closes its connection.', { min: 1 }),
@@ -116,7 +122,7 @@ export const KEYS = {
   'segment.jitter.ms': long('topic', 0, 'At most this much is taken off segment.ms at random, so that partitions do not roll together.', { min: 0, ...from('log.roll.jitter.ms', ['log.roll.jitter.hours', HOUR]) }),
   'log.roll.jitter.ms': long('broker', null, 'segment.jitter.ms of topics that do not set it; log.roll.jitter.hours when not set.', { min: 0, ...everywhere, ...from(['log.roll.jitter.hours', HOUR]) }),
   'log.roll.jitter.hours': int('broker', 0, 'log.roll.jitter.ms in hours.', { min: 0 }),
-  'cleanup.policy': list('topic', ['delete'], 'What happens to old segments: they are deleted.', { check: deleteOnly, ...from('log.cleanup.policy') }),
+  'cleanup.policy': list('topic', ['delete'], 'What happens to old segments: they are deleted.', { check: deleteOrCompact, ...from('log.cleanup.policy') }),
   'log.cleanup.policy': list('broker', ['delete'], 'cleanup.policy of topics that do not set it.', { check: deleteOnly, ...everywhere }),
   'retention.ms': long('topic', 7 * DAY, 'Segments whose newest record is older are deleted; -1: never.', { min: -1, ...from('log.retention.ms', ['log.retention.minutes', MINUTE], ['log.retention.hours', HOUR]) }),
   'log.retention.ms': long('broker', null, 'retention.ms of topics that do not set it; log.retention.minutes when not set.', { check: perhapsForEver, ...everywhere, ...from(['log.retention.minutes', MINUTE], ['log.retention.hours', HOUR]) }),
@@ -133,6 +139,18 @@ export const KEYS = {
   // --------------------------------------------------------------------------------------------------------------------------------- fetches
   'fetch.max.bytes': int('broker', 55 * MIB, 'The most bytes in one answer to Fetch.', { min: 1024 }),
   'max.incremental.fetch.session.cache.slots': int('broker', 1000, 'Incremental fetch sessions kept.', { min: 0 }),
+
+  // ---------------------------------------------------------------------------------------------------------------------- groups and offsets
+  'offsets.topic.num.partitions': int('broker', 50, 'Partitions of __consumer_offsets, when it is made.', { min: 1 }),
+  'offsets.topic.replication.factor': short('broker', 1, 'Replicas of __consumer_offsets, when it is made.', { min: 1 }),
+  'offsets.topic.segment.bytes': int('broker', 100 * MIB, 'segment.bytes of __consumer_offsets, when it is made.', { min: 1 }),
+  'offsets.retention.minutes': int('broker', 7 * 24 * 60, 'Committed offsets are forgotten so long after their group became empty, or after their commit where there is no group.', { min: 1 }),
+  'offsets.retention.check.interval.ms': long('broker', 10 * MINUTE, 'How often expired offsets and empty groups are looked for.', { min: 1 }),
+  'offset.metadata.max.bytes': int('broker', 4096, 'The longest metadata a commit may carry, in characters as Kafka counts them.'),
+  'group.min.session.timeout.ms': int('broker', 6000, 'The shortest session timeout a member of a classic group may ask for.'),
+  'group.max.session.timeout.ms': int('broker', 30 * MINUTE, 'The longest session timeout a member of a classic group may ask for.'),
+  'group.initial.rebalance.delay.ms': int('broker', 0, 'How long a classic group that was empty waits for more members before its first rebalance; Kafka\'s default is 3000.'),
+  'group.max.size': int('broker', 2_147_483_647, 'Members a classic group may have.', { min: 1 }),
 
   // ---------------------------------------------------------------------------------------- listed for clients and tools, one value possible
   'segment.index.bytes': int('topic', 10 * MIB, 'The index has no size limit of its own.', fixed),

@@ -5,7 +5,8 @@ import { CONFIG_KEYS, TOPIC_KEYS } from './keys.ts'
 const WITHOUT_EFFECT: readonly (readonly [RegExp, string])[] = [
   [/^(num\.(network|io|recovery|replica)\.|background\.threads)/, 'there are no thread pools here'],
   [/^socket\.(send|receive)\.buffer\.bytes$/, 'the operating system sizes its socket buffers'],
-  [/^(offsets|group|transaction|transactional|share)\./, 'groups and transactions are not served yet'],
+  [/^(transaction|transactional|share)\./, 'transactions and share groups are not served yet'],
+  [/^(group\.(consumer|share|streams|coordinator)|offsets)\./, 'nothing here depends on it'],
   [/^log\.(cleaner)\./, 'there is no log compaction yet'],
   [/^(replica|broker\.(heartbeat|session)|controlled\.shutdown|auto\.leader|leader\.imbalance)\./, 'a single node replicates nothing'],
   [/^(ssl|sasl|security|principal)\./, 'listeners are PLAINTEXT'],

@@ -47,11 +47,10 @@ describe('server.properties', () => {
       'socket.send.buffer.bytes has no effect: the operating system sizes its socket buffers',
       'socket.receive.buffer.bytes has no effect: the operating system sizes its socket buffers',
       'num.recovery.threads.per.data.dir has no effect: there are no thread pools here',
-      'offsets.topic.replication.factor has no effect: groups and transactions are not served yet',
-      'share.coordinator.state.topic.replication.factor has no effect: groups and transactions are not served yet',
-      'share.coordinator.state.topic.min.isr has no effect: groups and transactions are not served yet',
-      'transaction.state.log.replication.factor has no effect: groups and transactions are not served yet',
-      'transaction.state.log.min.isr has no effect: groups and transactions are not served yet',
+      'share.coordinator.state.topic.replication.factor has no effect: transactions and share groups are not served yet',
+      'share.coordinator.state.topic.min.isr has no effect: transactions and share groups are not served yet',
+      'transaction.state.log.replication.factor has no effect: transactions and share groups are not served yet',
+      'transaction.state.log.min.isr has no effect: transactions and share groups are not served yet',
     ])
   })
 

@@ -22,13 +22,15 @@ const OTHER_DEFAULTS: Readonly<Record<string, string>> = {
   'log.flush.interval.messages': '9223372036854775807',
   'log.flush.interval.ms': 'null',
   'log.dir': '/tmp/kafka-logs',
+  'offsets.topic.replication.factor': '3',
+  'group.initial.rebalance.delay.ms': '3000',
   'node.id': '-',
   'process.roles': '-',
   'controller.listener.names': '-',
   'listener.security.protocol.map': 'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT',
 }
 /** Ours alone, or not in 4.x any more. */
-const NOT_KAFKAS = new Set(['inter.broker.protocol.version', 'internal.segment.bytes'])
+const NOT_KAFKAS = new Set(['inter.broker.protocol.version', 'internal.segment.bytes', 'log.dir.free.bytes.min'])
 
 const kafka = readFileSync(new URL('./kafka-4.3-configs.txt', import.meta.url), 'utf8')
   .split('\n')
