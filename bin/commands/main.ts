@@ -167,4 +167,7 @@ async function main(): Promise<number> {
   }
 }
 
-await finish(await main())
+/** Does what was typed, and ends the process. */
+export async function run(): Promise<void> {
+  await finish(await main())
+}

@@ -1,0 +1,81 @@
+// Puts the program and the JavaScript it depends on into one script, dist/bundle/ottla.cjs, which bin/bundled.ts loads; what is native stays
+// outside. The last step of the build, run from dist/build: bundle, the package's entry dist/index.js, and the compiled code for this Node.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Plugin, rolldown } from 'rolldown'
+
+const DIST = dirname(dirname(fileURLToPath(import.meta.url)))
+const ROOT = dirname(DIST)
+const BUNDLE = join(DIST, 'bundle')
+const ENTRY = 'ottla-entry'
+const ENTRY_FILE = join(ROOT, `${ENTRY}.cjs`)
+
+/** Both halves are evaluated when they are asked for. */
+const ENTRY_SOURCE = `
+exports.library = () => require('./src/index.ts')
+exports.commandLine = () => require('./bin/commands/main.ts')`
+
+const entry: Plugin = {
+  name: 'entry',
+  resolveId(id, importer) {
+    if (id === ENTRY) return ENTRY_FILE
+    // The ES form of it, which does not look for its native part.
+    if (id === 'msgpackr') return this.resolve('msgpackr/unpack', importer, { skipSelf: true })
+    // Finds its binary from its own folder.
+    if (id === './binding' && importer?.includes('classic-level')) return { id: 'classic-level/binding.js', external: true }
+    return null
+  },
+  load: id => (id === ENTRY_FILE ? ENTRY_SOURCE : null),
+}
+
+async function bundle(): Promise<void> {
+  const build = await rolldown({
+    cwd: ROOT,
+    input: ENTRY,
+    platform: 'node',
+    transform: { target: 'node20.19' },
+    plugins: [entry],
+    onwarn(warning) {
+      throw new Error(warning.message)
+    },
+  })
+  const { output } = await build.generate({ format: 'cjs', sourcemap: true, codeSplitting: false, dynamicImportInCjs: false })
+  const [chunk] = output
+  rmSync(BUNDLE, { recursive: true, force: true })
+  mkdirSync(BUNDLE, { recursive: true })
+  // On one line with the first of the script, so that the source map holds.
+  const source = `(function (module, require, __filename, __dirname) { const exports = module.exports; ${ascii(chunk.code)}\n})`
+  writeFileSync(join(BUNDLE, 'ottla.cjs'), `${source}\n//# sourceMappingURL=ottla.cjs.map\n`)
+  writeFileSync(join(BUNDLE, 'ottla.cjs.map'), chunk.map!.toString())
+}
+
+/** What `import 'ottla'` loads. The names are those of src/index.ts. */
+async function writeLibraryEntry(): Promise<void> {
+  const names = Object.keys(await import(join(DIST, 'src/index.js')))
+  const lines = [
+    "import bundled from './bin/bundled.js'",
+    '',
+    `export const { ${names.join(', ')} } = bundled.load({ keepCode: false }).library()`,
+  ]
+  writeFileSync(join(DIST, 'index.js'), `${lines.join('\n')}\n`)
+}
+
+/** Its absence costs time at each start, nothing else. */
+function compileAhead(): void {
+  try {
+    execFileSync(process.execPath, [join(DIST, 'build/warm.js')], { stdio: 'inherit', timeout: 60_000 })
+  } catch (error) {
+    process.stderr.write(`No compiled code was kept, the first start will be slower: ${(error as Error).message}\n`)
+  }
+}
+
+/** As it stands inside string and regular expression literals, which is where other characters are left: comments do not matter. */
+function ascii(code: string): string {
+  return code.replace(/[^\0-\x7f]/g, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+await bundle()
+await writeLibraryEntry()
+compileAhead()
