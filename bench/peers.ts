@@ -1,23 +1,39 @@
 // The two brokers of a comparison: ours, started by the command line, and Apache Kafka from its jars.
 import { execFile, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { startBroker } from '../test/compat/broker.ts'
+import { type Broker, startBroker } from '../test/compat/broker.ts'
 import { ROOT } from '../test/compat/root.ts'
+import type { PeerName } from './results.ts'
 
 const exec = promisify(execFile)
 
 export interface Peer {
-  readonly name: string
+  readonly name: PeerName
   readonly bootstrap: string
   readonly pid: number
+  readonly dataDirectory: string
+  /** An orderly end; the data stay. */
+  halt(): Promise<void>
+  /** Starts it again on its data; settles when it takes connections. */
+  start(): Promise<void>
   /** Ends it and deletes its data. */
   stop(): Promise<void>
 }
 
 export const KAFKA_VERSION = '4.3.1'
+const KAFKA_ENV = { ...process.env, KAFKA_VERSION }
+/** Kafka's value for "never": appends are acknowledged from the page cache. */
+export const NEVER = '9223372036854775807'
+
+/** The two ways to promise a record, and what each side must be told for it. */
+export const MODES = [
+  { id: 'flushed', ottla: [], kafka: ['log.flush.interval.messages=1'] },
+  { id: 'paged', ottla: [`log.flush.interval.messages=${NEVER}`], kafka: [] },
+] as const
 
 /** The tool that runs Apache Kafka from Maven's jars, or why there is nothing to compare with. */
 export function kafkaLocal(): string | { missing: string } {
@@ -25,42 +41,97 @@ export function kafkaLocal(): string | { missing: string } {
   return existsSync(tool) ? tool : { missing: `no kafka-local at ${tool} (say where with KAFKA_LOCAL_TOOL)` }
 }
 
-export async function startOttla(name: string, settings: readonly string[] = []): Promise<Peer> {
-  const data = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
-  const broker = await startBroker(['--port', '0', '--data', data, ...settings.flatMap(setting => ['-X', setting])])
+export async function startOttla(settings: readonly string[] = []): Promise<Peer> {
+  const dataDirectory = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
+  const args = ['--port', '0', '--data', dataDirectory, ...settings.flatMap(setting => ['-X', setting])]
+  let broker: Broker = await startBroker(args)
   return {
-    name,
-    bootstrap: broker.bootstrap,
-    pid: broker.pid,
+    name: 'ottla',
+    get bootstrap() {
+      return broker.bootstrap
+    },
+    get pid() {
+      return broker.pid
+    },
+    dataDirectory,
+    halt: async () => void (await broker.stop()),
+    start: async () => void (broker = await startBroker(args, 120_000)),
     async stop() {
       await broker.stop()
-      rmSync(data, { recursive: true, force: true })
+      rmSync(dataDirectory, { recursive: true, force: true })
     },
   }
 }
 
-export async function startKafka(tool: string, name: string, port: number, settings: readonly string[] = []): Promise<Peer> {
+export async function startKafka(tool: string, port: number, settings: readonly string[] = []): Promise<Peer> {
   const cluster = `bench-${port}`
-  const env = { ...process.env, KAFKA_VERSION }
-  await exec('bash', [tool, 'clean', cluster], { env }).catch(() => {})
-  await exec('bash', [tool, 'start', cluster, '1', String(port), ...settings], { env, timeout: 120_000 })
-  const { stdout } = await exec('bash', [tool, 'pid', cluster, '1'], { env })
+  const folder = join(process.env['KAFKA_LOCAL'] ?? join(homedir(), '.cache', 'kafka-local'), 'clusters', cluster)
+  const pid = () => Number(readFileSync(join(folder, '1.pid'), 'utf8'))
+  await exec('bash', [tool, 'clean', cluster], { env: KAFKA_ENV }).catch(() => {})
+  await exec('bash', [tool, 'start', cluster, '1', String(port), ...settings], { env: KAFKA_ENV, timeout: 120_000 })
   return {
-    name,
+    name: 'kafka',
     bootstrap: `127.0.0.1:${port}`,
-    pid: Number(stdout),
-    stop: async () => void (await exec('bash', [tool, 'clean', cluster], { env })),
+    get pid() {
+      return pid()
+    },
+    dataDirectory: join(folder, 'data-1'),
+    // The tool's own stop kills after three seconds; what is measured next may depend on an orderly end.
+    halt: () => endProcess(pid(), 90_000),
+    async start() {
+      spawn('bash', [tool, 'restart', cluster, '1'], { env: KAFKA_ENV, stdio: 'ignore' })
+      await listening(port)
+    },
+    stop: async () => void (await exec('bash', [tool, 'clean', cluster], { env: KAFKA_ENV })),
   }
 }
 
-/** Stops a Kafka node without its data, and returns what starts it again; that is the moment a cold start is counted from. */
-export async function coldKafka(tool: string, port: number): Promise<{ start(): void; peer: Peer }> {
-  const peer = await startKafka(tool, 'Apache Kafka', port)
-  const env = { ...process.env, KAFKA_VERSION }
-  await exec('bash', [tool, 'stop', `bench-${port}`], { env })
-  return {
-    peer,
-    start: () => void spawn('bash', [tool, 'restart', `bench-${port}`, '1'], { env, stdio: 'ignore' }),
+async function endProcess(pid: number, timeoutMs: number): Promise<void> {
+  process.kill(pid, 'SIGTERM')
+  const deadline = performance.now() + timeoutMs
+  while (isRunning(pid)) {
+    if (performance.now() > deadline) throw new Error(`process ${pid} did not end within ${timeoutMs} ms`)
+    await pause(20)
+  }
+}
+
+/** Whether it is there and no zombie. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+/** Resolves at the first connection that is accepted; tries every 5 ms. */
+async function listening(port: number): Promise<void> {
+  const deadline = performance.now() + 120_000
+  while (performance.now() < deadline) {
+    const open = await new Promise<boolean>(resolve => {
+      const socket = connect({ host: '127.0.0.1', port })
+      socket.once('connect', () => {
+        socket.destroy()
+        resolve(true)
+      })
+      socket.once('error', () => resolve(false))
+    })
+    if (open) return
+    await pause(5)
+  }
+  throw new Error(`nothing listens on port ${port} after 120 s`)
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}
+
+/** Kafka's segment files of this peer leave the page cache. Needs no rights but to read them: clean pages go with POSIX_FADV_DONTNEED. */
+export async function evictSegments(peer: Peer): Promise<void> {
+  await exec('sync', ['-f', peer.dataDirectory])
+  for (const entry of readdirSync(peer.dataDirectory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith('.log')) continue
+    await exec('dd', [`if=${join(entry.parentPath ?? entry.path, entry.name)}`, 'iflag=nocache', 'count=0', 'status=none'])
   }
 }
 

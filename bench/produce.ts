@@ -1,67 +1,50 @@
-// Produce: Apache Kafka's own ProducerPerformance, 1 KiB records to 16 partitions, acks=1, batches of 128 KiB, linger 5 ms; what it reaches, and what the
-// broker process spends for it. Twice, like with like: flushed before the ack (our default), and left to the page cache (Apache Kafka's default).
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
-import { Kafka } from '../src/index.ts'
-import { cpuSeconds, KAFKA_VERSION, type Peer, residentMegabytes, startKafka, startOttla } from './peers.ts'
-import type { Results } from './results.ts'
+// Produce: what ProducerPerformance reaches with acks=1 and 16 partitions, and what the broker process spends for it. Twice, like with like: flushed
+// before the ack (our default), and left to the page cache (Apache Kafka's default).
+import { type Bench, withAdmin } from './bench.ts'
+import { cpuSeconds, MODES, type Peer, residentMegabytes } from './peers.ts'
+import { type Load, producerPerformance } from './producer-performance.ts'
 
-const exec = promisify(execFile)
-const RECORD_BYTES = 1024
-const NEVER = '9223372036854775807'
+/** 1 KiB records in batches of 128 KiB. */
+export function benchProduce(bench: Bench): Promise<void> {
+  return produce(bench, 'produce', { records: bench.quick ? 100_000 : 500_000, recordBytes: 1024, batchBytes: 131_072 })
+}
 
-export async function benchProduce(results: Results, o: { rounds: number; records: number; tool: string }): Promise<void> {
-  const modes = [
-    { name: 'flush before ack', ottla: [], kafka: ['log.flush.interval.messages=1'] },
-    { name: 'page cache', ottla: [`log.flush.interval.messages=${NEVER}`], kafka: [] },
-  ]
-  for (const mode of modes) {
-    const peers: Peer[] = []
-    try {
-      peers.push(await startOttla('Ottla', mode.ottla))
-      peers.push(await startKafka(o.tool, 'Apache Kafka', 19_451, mode.kafka))
+/** 100 B records in batches of 64 KiB. */
+export function benchProduceSmall(bench: Bench): Promise<void> {
+  return produce(bench, 'produce-small', { records: bench.quick ? 500_000 : 3_000_000, recordBytes: 100, batchBytes: 65_536 })
+}
+
+async function produce(bench: Bench, cell: string, load: Omit<Load, 'topic'>): Promise<void> {
+  for (const mode of MODES) {
+    await bench.withPeers(mode, async peers => {
       // Round 0 warms both up and is not counted: half of the JVM's first run goes into compiling.
-      for (let round = 0; round <= o.rounds; round++) {
+      for (let round = 0; round <= bench.rounds(3); round++) {
         for (const peer of peers) {
-          const figures = await produce(peer, `produce-${round}`, o)
+          const { megabytesPerSecond, cpuPerGigabyte, p99Ms } = await produceOnce(bench.kafkaTool(), peer, {
+            ...load,
+            topic: `${cell}-${round}`,
+          })
+          bench.say(
+            `${mode.id}, round ${round}, ${peer.name}: ${megabytesPerSecond.toFixed(0)} MB/s, ${cpuPerGigabyte.toFixed(2)} CPU-s/GB, p99 ${p99Ms} ms`,
+          )
           if (round === 0) continue
-          const what = `produce 1 KiB × 16, ${mode.name}`
-          results.add(what, peer.name, 'MB/s', figures.megabytesPerSecond)
-          results.add(what, peer.name, 'broker CPU-s/GB', figures.cpuPerGigabyte)
-          results.add(what, peer.name, 'p99 ms', figures.p99Ms)
-          results.add(what, peer.name, 'RSS MB', residentMegabytes(peer.pid))
+          bench.results.add(`${cell}.${mode.id}.rate`, peer.name, megabytesPerSecond)
+          bench.results.add(`${cell}.${mode.id}.cpu`, peer.name, cpuPerGigabyte)
+          bench.results.add(`${cell}.${mode.id}.p99`, peer.name, p99Ms)
+          bench.results.add(`${cell}.${mode.id}.rss`, peer.name, residentMegabytes(peer.pid))
         }
       }
-    } finally {
-      for (const peer of peers) await peer.stop()
-    }
+    })
   }
 }
 
-async function produce(peer: Peer, topic: string, { records, tool }: { records: number; tool: string }) {
-  const kafka = new Kafka({ bootstrapServers: peer.bootstrap })
-  const admin = kafka.admin()
-  await admin.createTopics([{ name: topic, numPartitions: 16 }])
-  const before = cpuSeconds(peer.pid)
-  const { stdout } = await exec(
-    'bash',
-    [
-      ...[tool, 'run', 'org.apache.kafka.tools.ProducerPerformance', '--topic', topic, '--num-records', String(records)],
-      ...['--record-size', String(RECORD_BYTES), '--throughput', '-1', '--producer-props', `bootstrap.servers=${peer.bootstrap}`],
-      ...['acks=1', 'batch.size=131072', 'linger.ms=5'],
-    ],
-    { env: { ...process.env, KAFKA_VERSION }, timeout: 300_000, maxBuffer: 1 << 24 },
-  )
-  const cpu = cpuSeconds(peer.pid) - before
-  await admin.deleteTopics([topic])
-  await kafka.close()
-  const summary = stdout.trim().split('\n').at(-1) ?? ''
-  const [, sent, perSecond] = /^(\d+) records sent, ([\d.]+) records\/sec/.exec(summary) ?? []
-  const p99 = /([\d.]+) ms 99th/.exec(summary)?.[1]
-  if (Number(sent) !== records || p99 === undefined) throw new Error(`ProducerPerformance against ${peer.name} said: ${summary}`)
-  return {
-    megabytesPerSecond: (Number(perSecond) * RECORD_BYTES) / 1e6,
-    cpuPerGigabyte: cpu / ((records * RECORD_BYTES) / 1e9),
-    p99Ms: Number(p99),
-  }
+async function produceOnce(tool: string, peer: Peer, load: Load) {
+  return withAdmin(peer, async admin => {
+    await admin.createTopics([{ name: load.topic, numPartitions: 16 }])
+    const before = cpuSeconds(peer.pid)
+    const figures = await producerPerformance(tool, peer, load)
+    const cpu = cpuSeconds(peer.pid) - before
+    await admin.deleteTopics([load.topic])
+    return { ...figures, cpuPerGigabyte: cpu / ((load.records * load.recordBytes) / 1e9) }
+  })
 }

@@ -1,23 +1,50 @@
 // npm run bench: what stands in docs as a figure. Ours and Apache Kafka take turns in one run (A B A B …), so a machine that drifts drifts for both;
 // medians and ratios are what to quote.
 import { parseArgs } from 'node:util'
-import { kafkaLocal } from './peers.ts'
-import { benchProduce } from './produce.ts'
-import { Results } from './results.ts'
+import { Bench } from './bench.ts'
+import { benchCatchUp } from './catch-up.ts'
+import { benchIdle } from './idle.ts'
+import { benchLatency } from './latency.ts'
+import { benchPartitions } from './partitions.ts'
+import { benchProduce, benchProduceSmall } from './produce.ts'
+import { report } from './report.ts'
+import { savedFigures, table } from './results.ts'
+import { benchSessions } from './sessions.ts'
 import { benchStart } from './start.ts'
+import { benchStartInProcess } from './start-in-process.ts'
+import { benchTail } from './tail.ts'
+
+const CELLS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
+  start: benchStart,
+  'start-in-process': benchStartInProcess,
+  produce: benchProduce,
+  'produce-small': benchProduceSmall,
+  latency: benchLatency,
+  'catch-up': benchCatchUp,
+  tail: benchTail,
+  sessions: benchSessions,
+  partitions: benchPartitions,
+  idle: benchIdle,
+}
+const NAMES = Object.keys(CELLS)
 
 const HELP = `npm run bench [-- options]
-  --only start,produce   these alone
-  --rounds N             counted rounds of each (default 5)
-  --records N            records of a produce run (default 500000)
-Results are printed, and written to bench/results/. Apache Kafka needs kafka-local (KAFKA_LOCAL_TOOL, default ../shared/tools/kafka-local) and java.
+  --only CELL,CELL   these alone: ${NAMES.join(', ')}
+  --rounds N         counted rounds of each cell (default: as many as it needs)
+  --quick            one short round of each: a trial, kept out of the report
+  --report           afterwards, write docs/PERFORMANCE.md and its picture from the newest figures
+  --report-only      the same without measuring
+Results are printed, and written to bench/results/. All of it takes under 20 minutes. Apache Kafka needs kafka-local (KAFKA_LOCAL_TOOL, default
+../shared/tools/kafka-local) and java; latency, catch-up and tail need gcc and librdkafka.
 `
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'start,produce' },
-    rounds: { type: 'string', default: '5' },
-    records: { type: 'string', default: '500000' },
+    only: { type: 'string', default: NAMES.join(',') },
+    rounds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    report: { type: 'boolean', default: false },
+    'report-only': { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
@@ -25,22 +52,32 @@ if (values.help) {
   process.stdout.write(HELP)
   process.exit(0)
 }
-
-const only = values.only.split(',')
-const unknown = only.filter(name => !['start', 'produce'].includes(name))
+const wanted = values.only.split(',')
+const unknown = wanted.filter(name => CELLS[name] === undefined)
 if (unknown.length > 0) {
-  process.stderr.write(`--only ${unknown.join(',')}: there are start and produce\n`)
+  process.stderr.write(`--only ${unknown.join(',')}: there are ${NAMES.join(', ')}\n`)
   process.exit(2)
 }
-const tool = kafkaLocal()
-if (typeof tool !== 'string') process.stdout.write(`Apache Kafka: not run, ${tool.missing}\n`)
-
-const results = new Results()
-if (only.includes('start')) await benchStart(results, Number(values.rounds), typeof tool === 'string' ? tool : undefined)
-if (only.includes('produce')) {
-  // The load comes from Apache Kafka's own tool.
-  if (typeof tool === 'string') await benchProduce(results, { rounds: Number(values.rounds), records: Number(values.records), tool })
-  else process.stdout.write('produce: not run, its load is made by ProducerPerformance\n')
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
+if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
+  process.stderr.write(`--rounds ${values.rounds}: a number from 1 on\n`)
+  process.exit(2)
 }
-process.stdout.write(`\n${results.table()}\nwritten to ${results.save()}\n`)
-process.exit(0)
+
+let failures = 0
+if (!values['report-only']) {
+  const bench = new Bench({ quick: values.quick, rounds })
+  for (const name of NAMES.filter(name => wanted.includes(name))) {
+    bench.enter(name)
+    try {
+      await CELLS[name]!(bench)
+    } catch (error) {
+      // The other cells are worth having.
+      bench.say(`not run to its end: ${(error as Error).message}`)
+      failures++
+    }
+  }
+  process.stdout.write(`\n${table(bench.results.figures())}\nwritten to ${bench.results.save()}\n`)
+}
+if (values.report || values['report-only']) for (const file of report(savedFigures())) process.stdout.write(`written: ${file}\n`)
+process.exit(failures > 0 ? 1 : 0)

@@ -1,0 +1,28 @@
+// One process that embeds a node: what loading costs, the first node, and others after it. Prints InProcessFigures as JSON.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { InProcessFigures } from './start-in-process.ts'
+
+const inMemory = process.argv[2] === 'memory'
+const loading = performance.now()
+const { startNode } = await import('../src/index.ts')
+const importMs = performance.now() - loading
+const { roundTrip } = await import('./round-trip.ts')
+
+async function startAndUse(): Promise<number> {
+  const dataDirectory = inMemory ? undefined : mkdtempSync(join(tmpdir(), 'ottla-bench-'))
+  const begun = performance.now()
+  const node = await startNode({ port: 0, memory: inMemory, ...(dataDirectory === undefined ? {} : { dataDirectory }) })
+  await roundTrip(node.bootstrapServers, 'first')
+  const took = performance.now() - begun
+  await node.close()
+  if (dataDirectory !== undefined) rmSync(dataDirectory, { recursive: true, force: true })
+  return took
+}
+
+const firstMs = await startAndUse()
+const againMs: number[] = []
+for (let i = 0; i < 5; i++) againMs.push(await startAndUse())
+process.stdout.write(JSON.stringify({ importMs, firstMs, againMs } satisfies InProcessFigures))
+process.exit(0)
