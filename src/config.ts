@@ -22,6 +22,7 @@ export {
 } from './config/describe.ts'
 export { CONFIG_KEYS, type ConfigKey, isConfigKey, isTopicKey, KEYS, NO_COMPACTION, TOPIC_KEYS, type TopicKey } from './config/keys.ts'
 export { clientListeners, type ListenerConfig } from './config/listeners.ts'
+export { parseOverrides } from './config/overrides.ts'
 export { parseProperties } from './config/properties.ts'
 export { explainUnknownTopicKey } from './config/unknown.ts'
 export { ConfigError, LONG_MAX } from './config/values.ts'
@@ -59,6 +60,7 @@ export function parseConfig(
     const refused = REFUSED.get(key)
     if (refused !== undefined && value.trim() !== '') throw new ConfigError(key, `${key} is not supported: ${refused}`)
     if (isConfigKey(key)) given.set(key, value)
+    else if (LISTENER_LIMIT.test(key)) given.set(key, checkedCount(key, value))
     else if (options.onUnknown === undefined) throw new ConfigError(key, explainUnknown(key))
     else options.onUnknown(key, explainUnknown(key))
   }
@@ -111,6 +113,23 @@ export function parseTopicValue<K extends TopicKey>(key: K, text: string): Value
 /** @throws ConfigError; its message is for whoever sent the value */
 export function parseBrokerValue<K extends ConfigKey>(key: K, text: string): ValueAt<K> {
   return parseValue(key, definitionOf(key), text) as ValueAt<K>
+}
+
+const LISTENER_LIMIT = /^listener\.name\.(.+)\.max\.connections$/
+
+function checkedCount(key: string, value: string): string {
+  parseValue(key, definitionOf('max.connections'), value)
+  return value
+}
+
+/** listener.name.NAME.max.connections, by the listener's name in lower case. */
+export function listenerConnectionLimits(config: Config): Map<string, number> {
+  const limits = new Map<string, number>()
+  for (const [key, value] of config.properties) {
+    const listener = LISTENER_LIMIT.exec(key)?.[1]
+    if (listener !== undefined) limits.set(listener.toLowerCase(), Number(value))
+  }
+  return limits
 }
 
 const NOTHING: ReadonlyMap<string, string> = new Map()

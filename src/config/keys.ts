@@ -2,7 +2,8 @@
 // What is listed has an effect; what has none is not there, or is `fixed`. Broker keys start as server.properties has them; a topic key that is
 // not set takes the value of its broker synonyms.
 // Where we differ from Kafka: log.flush.interval.messages is 1 (an acknowledged record is on disk), default.replication.factor can be changed while
-// the broker runs, cleanup.policy takes only "delete", and there is one log directory.
+// the broker runs, cleanup.policy takes only "delete", there is one log directory, and queued.max.request.bytes has a limit.
+import { parseOverrides } from './overrides.ts'
 import { type ConfigValue, type Dynamic, type KeyDefinition, LONG_MAX, type Scope, type ValueType } from './values.ts'
 
 type Rules = Partial<Pick<KeyDefinition, 'min' | 'max' | 'except' | 'oneOf' | 'filled' | 'fixed' | 'hidden' | 'synonyms'>> & {
@@ -80,9 +81,12 @@ export const KEYS = {
   'log.dir': text('broker', null, 'The data directory, when log.dirs is not set.'),
   'log.dirs': list('broker', null, 'The data directory. One node has one.', { check: (dirs: readonly string[]) => (dirs.length > 1 ? 'A node has one data directory' : undefined) }),
   'log.dir.free.bytes.min': long('broker', 32 * MIB, 'Produce is refused while the disk has fewer free bytes; what is left is for metadata, deletions and the index. 0: no floor.', { min: 0, ...everywhere }),
-  'max.connections': int('broker', 2_147_483_647, 'Client connections open at once; more are closed on arrival.', { min: 0 }),
+  'max.connections': int('broker', 2_147_483_647, 'Client connections open at once; more are closed on arrival. At most half of the files the process may open, whatever is set. listener.name.NAME.max.connections is the same for one listener.', { min: 0, ...everywhere }),
+  'max.connections.per.ip': int('broker', 2_147_483_647, 'Client connections open at once from one address; more are closed on arrival.', { min: 0, ...everywhere }),
+  'max.connections.per.ip.overrides': text('broker', '', 'max.connections.per.ip of single addresses: ADDRESS:COUNT, separated by commas.', { check: (overrides: string) => (parseOverrides(overrides) === undefined ? 'Entries must be ADDRESS:COUNT' : undefined), ...everywhere }),
   'connections.max.idle.ms': long('broker', 10 * MINUTE, 'A connection without traffic is closed after this long; -1: never.', { min: 1, except: -1 }),
   'socket.request.max.bytes': int('broker', 100 * MIB, 'The longest request in bytes; a longer one closes its connection.', { min: 1 }),
+  'queued.max.request.bytes': long('broker', 32 * MIB, 'Bytes of requests in memory at once, whole and partly received, of all connections; beyond it connections are read from later. -1: no limit.', { min: 1, except: -1 }),
   'max.request.partition.size.limit': int('broker', 2000, 'Partitions one answer to DescribeTopicPartitions may hold.', { min: 1 }),
   'inter.broker.protocol.version': text('broker', '4.4', 'The version of the protocol between brokers, for tools that ask.', fixed),
 

@@ -1,7 +1,7 @@
 // Turns the fields of a message, for one version, into the source of a straight-line decoder, and that into a function.
 // Positions are checked where a length or count is used and once at the end: a read beyond the frame yields zero until then. A count is checked
 // against what is left (by the smallest size an element can have) and against a budget of memory before anything is allocated, so a hostile
-// frame costs time and memory in proportion to its length, and memory up to MAX_DECODED_BYTES.
+// frame costs time and memory in proportion to its length, and memory up to maxBytes.
 // A struct that may be null starts with one byte: -1 or 1 in its place, 0 or 1 as a tagged field.
 import { ProtocolError } from './errors.ts'
 import {
@@ -11,7 +11,6 @@ import {
   cursor,
   float64,
   MAX_ARRAY_LENGTH,
-  MAX_DECODED_BYTES,
   MAX_STRING_BYTES,
   MAX_TAGGED_FIELDS,
   text,
@@ -22,7 +21,7 @@ import {
 import type { AnyField, Fields, Layout } from './schema.ts'
 
 /** `whole`: bytes after the message are an error. */
-export type Decoder = (b: Buffer, p: number, end: number, whole: boolean) => unknown
+export type Decoder = (b: Buffer, p: number, end: number, whole: boolean, maxBytes: number) => unknown
 
 const RUNTIME = { ProtocolError, bigInt64, budget, clampedInt64, cursor, float64, text, uuid, uvarint, wideInt64, EMPTY: Buffer.alloc(0) }
 
@@ -37,8 +36,8 @@ export function decoderSource(fields: Fields, version: number, flexible: boolean
   return `'use strict'
 const { ${Object.keys(RUNTIME).join(', ')} } = rt
 const bad = (what, why) => { throw new ProtocolError(name + ': ' + (what === '' ? '' : what + ' ') + why) }
-return (b, p, end, whole) => {
-  budget.left = ${MAX_DECODED_BYTES}
+return (b, p, end, whole, maxBytes) => {
+  budget.left = maxBytes
 ${root.code}
   if (p > end) bad('', 'is cut off')
   if (whole && p < end) bad('', 'is followed by ' + (end - p) + ' more bytes')

@@ -42,6 +42,9 @@ export function compress(codec: Codec, bytes: Uint8Array, level?: number): Buffe
   }
 }
 
+/** What was unpacked since somebody last set it to zero: native buffers are freed between events only, so who hands out work keeps an eye on it. */
+export const unpacked = { sinceRoundBytes: 0 }
+
 /**
  * Unpacks the whole of `bytes`. Sizes declared inside are not believed: nothing is allocated by them beyond the cap.
  * @param maxOutputBytes  more output than this is refused
@@ -49,6 +52,12 @@ export function compress(codec: Codec, bytes: Uint8Array, level?: number): Buffe
  * @throws KafkaError UNSUPPORTED_COMPRESSION_TYPE when this platform lacks the codec's library
  */
 export function decompress(codec: number, bytes: Uint8Array, maxOutputBytes: number): Buffer {
+  const plain = unpack(codec, bytes, maxOutputBytes)
+  if (codec !== CODEC_NONE) unpacked.sinceRoundBytes += plain.length
+  return plain
+}
+
+function unpack(codec: number, bytes: Uint8Array, maxOutputBytes: number): Buffer {
   switch (codec) {
     case CODEC_NONE:
       if (bytes.length > maxOutputBytes) throw new ProtocolError(`${bytes.length} bytes, at most ${maxOutputBytes} are taken`)

@@ -25,6 +25,7 @@ const OTHER_DEFAULTS: Readonly<Record<string, string>> = {
   'offsets.topic.replication.factor': '3',
   'group.initial.rebalance.delay.ms': '3000',
   'node.id': '-',
+  'queued.max.request.bytes': '-1',
   'process.roles': '-',
   'controller.listener.names': '-',
   'listener.security.protocol.map': 'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT',
