@@ -2,14 +2,20 @@
 
 import { readSegment } from './cold-read.ts'
 import type { Segment } from './segment.ts'
+import { type StoredLog, soundPart } from './verify.ts'
 import type { LogSlice, ReadBounds } from './walk.ts'
 
 /** How many sequential readers are remembered. */
 const CURSORS = 16
 
 export class ColdReader {
+  readonly #log: StoredLog
   /** By the offset at which a read ended: most go on there. */
   #cursors: Map<number, { readonly segment: Segment; readonly position: number }> | undefined
+
+  constructor(log: StoredLog) {
+    this.#log = log
+  }
 
   /** @throws DamagedLogError, EnvError */
   async read(segments: readonly Segment[], o: ReadBounds): Promise<LogSlice> {
@@ -24,7 +30,7 @@ export class ColdReader {
       )
       if (sizeBytes > 0) {
         this.#remember(nextOffset, segment, endPosition)
-        return { chunks, sizeBytes, nextOffset }
+        return soundPart({ chunks, sizeBytes, nextOffset }, o.offset, this.#log)
       }
       // Compaction may have taken a segment's end away; else the bounds say that there is nothing.
       if (endPosition < segment.writtenBytes) break

@@ -88,7 +88,10 @@ export class PartitionLog {
   #barrier = Number.POSITIVE_INFINITY
   #isNamed: boolean
   #hasGaps: boolean
-  readonly #coldReader = new ColdReader()
+  readonly #coldReader = new ColdReader({
+    hasGaps: () => this.#hasGaps,
+    leaderEpochOf: lastOffset => (lastOffset < this.#logEndOffset ? this.epochs.epochAt(lastOffset) : -1),
+  })
   /** Cuts, deletions and the close happen one after another. */
   #exclusive: Promise<unknown> = Promise.resolve()
 
