@@ -71,7 +71,7 @@ export class LogWriter {
   #opening = false
   #flushing = false
   #stopped: Error | undefined
-  /** Segments with written and unflushed bytes, oldest first; the last one is the one being written. */
+  /** Segments with written and unflushed bytes, oldest first; the last one is the one being written. Empty when the log rests: no file need be open. */
   readonly #dirty: Segment[] = []
   #unflushedBytes = 0
   #flushGoal = 0
@@ -304,7 +304,8 @@ export class LogWriter {
     }
     this.#unflushedBytes -= bytes - segment.flushedBytes
     segment.flushedBytes = bytes
-    if (this.#dirty.length > 1 && segment.flushedBytes === segment.writtenBytes) this.#dirty.shift()!.unpin()
+    const rests = this.#queue.length === 0 && !this.#writing && !this.#opening
+    if ((this.#dirty.length > 1 || rests) && segment.flushedBytes === segment.writtenBytes) this.#dirty.shift()!.unpin()
     this.flushedOffset = target
     if (this.flushedOffset >= this.writtenOffset) {
       this.#flushTimer?.cancel()
