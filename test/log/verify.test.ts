@@ -7,7 +7,7 @@ import { encodeBatch } from '../../src/protocol/records.ts'
 const LOG = { hasGaps: () => false, leaderEpochOf: () => 7 }
 
 function stored(baseOffset: number): Buffer {
-  const bytes = encodeBatch({ records: [{ key: null, value: Buffer.from(`record ${baseOffset}`), timestamp: 1 }] })
+  const bytes = encodeBatch({ codec: 0, records: [{ key: null, value: Buffer.from(`record ${baseOffset}`), timestamp: 1 }] })
   batch.setBaseOffset(bytes, 0, baseOffset)
   batch.setLeaderEpoch(bytes, 0, 7)
   return bytes
