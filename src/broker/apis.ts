@@ -8,14 +8,18 @@ import { findCoordinator } from './api/10-find-coordinator.ts'
 import { apiVersions } from './api/18-api-versions.ts'
 import { createTopics } from './api/19-create-topics.ts'
 import { deleteTopics } from './api/20-delete-topics.ts'
+import { deleteRecords } from './api/21-delete-records.ts'
 import { initProducerId } from './api/22-init-producer-id.ts'
 import { offsetForLeaderEpoch } from './api/23-offset-for-leader-epoch.ts'
 import { describeConfigs } from './api/32-describe-configs.ts'
 import { alterConfigs } from './api/33-alter-configs.ts'
+import { describeLogDirs } from './api/35-describe-log-dirs.ts'
 import { createPartitions } from './api/37-create-partitions.ts'
+import { electLeaders } from './api/43-elect-leaders.ts'
 import { incrementalAlterConfigs } from './api/44-incremental-alter-configs.ts'
 import { listPartitionReassignments } from './api/46-list-partition-reassignments.ts'
 import { describeCluster } from './api/60-describe-cluster.ts'
+import { describeProducers } from './api/61-describe-producers.ts'
 import { describeTopicPartitions } from './api/75-describe-topic-partitions.ts'
 import type { Handler } from './handler.ts'
 
@@ -30,14 +34,18 @@ const ALL: readonly Handler[] = [
   apiVersions,
   createTopics,
   deleteTopics,
+  deleteRecords,
   initProducerId,
   offsetForLeaderEpoch,
   describeConfigs,
   alterConfigs,
+  describeLogDirs,
   createPartitions,
+  electLeaders,
   incrementalAlterConfigs,
   listPartitionReassignments,
   describeCluster,
+  describeProducers,
   describeTopicPartitions,
 ]
 

@@ -7,6 +7,7 @@ import { KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER } from '../protocol/errors.
 import { assert } from '../util/assert.ts'
 import type { Uuid } from '../util/uuid.ts'
 import { type FetchSource, FetchWaits, OffsetWaits } from './purgatory.ts'
+import type { ProduceRoom } from './disk-room.ts'
 import { becomeLeader, type LeaderReplica, type ReplicaEvent, step } from './replica.ts'
 
 /** What a replica must know of its topic's configuration. */
@@ -26,13 +27,17 @@ export class LocalReplica implements FetchSource {
   readonly highWatermarkWaits = new OffsetWaits()
   readonly fetchWaits = new FetchWaits()
   #leader: LeaderReplica | undefined
+  /** Told when a leadership begins (`leader` is set then) or ends. */
+  onRole: ((replica: LocalReplica) => void) | undefined
+  readonly #room: ProduceRoom
 
-  constructor(o: { topic: string; topicId: Uuid; partition: number; log: PartitionLog }) {
+  constructor(o: { topic: string; topicId: Uuid; partition: number; log: PartitionLog; room: ProduceRoom }) {
     this.topic = o.topic
     this.topicId = o.topicId
     this.partition = o.partition
     this.log = o.log
   }
+    this.#room = o.room
 
   /** Set while this broker leads the partition and serves it. */
   get leader(): LeaderReplica | undefined {
@@ -57,6 +62,7 @@ export class LocalReplica implements FetchSource {
       highWatermark: 0,
     })
   }
+    this.onRole?.(this)
 
   resign(): void {
     if (this.#leader === undefined) return
@@ -65,6 +71,7 @@ export class LocalReplica implements FetchSource {
     this.highWatermarkWaits.failAll(NOT_LEADER_OR_FOLLOWER)
     this.fetchWaits.disturbed()
   }
+    this.onRole?.(this)
 
   /** A change of the in-sync set under the same leader epoch. */
   isrCommitted(state: PartitionImage, minInsyncReplicas: number): void {
@@ -76,7 +83,8 @@ export class LocalReplica implements FetchSource {
   append(batch: Buffer, unpacking?: UnpackBudget): AppendResult {
     const leader = this.#leader
     assert(leader !== undefined, `append to ${this.topic}-${this.partition}, which is not led here`)
-    const result = this.log.appendAsLeader(batch, { leaderEpoch: leader.leaderEpoch, origin: 'client', unpacking })
+    if (this.#room.refusal !== undefined) return noRoom(this.#room.refusal)
+    const result = this.log.appendAsLeader(batch, { leaderEpoch: leader.leaderEpoch, ...o })
     if (result.ok && !result.duplicate) {
       assert(
         result.lastOffset + 1 === this.log.logEndOffset,
@@ -93,6 +101,7 @@ export class LocalReplica implements FetchSource {
     if (this.#leader !== undefined && logEndOffset < this.#leader.logEndOffset) this.#cut(logEndOffset)
     const ackable = this.log.ackableOffset
     this.#step({ type: 'ackable', endOffset: ackable })
+      this.#room.appended(result.sizeBytes)
     this.ackableWaits.reached(ackable)
   }
 
@@ -107,6 +116,7 @@ export class LocalReplica implements FetchSource {
     for (const effect of step(this.#leader, event)) {
       this.highWatermarkWaits.reached(effect.offset)
       this.fetchWaits.progressed()
+    this.#room.metFullDisk()
     }
   }
 }
@@ -114,3 +124,7 @@ export class LocalReplica implements FetchSource {
 function effectiveMinIsr(state: PartitionImage, minInsyncReplicas: number): number {
   return Math.min(minInsyncReplicas, state.replicas.length)
 }
+function noRoom(errorMessage: string): AppendResult {
+  return { ok: false, errorCode: KAFKA_STORAGE_ERROR, errorMessage, recordErrors: [] }
+}
+

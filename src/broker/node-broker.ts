@@ -10,6 +10,7 @@ import { KafkaError, NONE } from '../protocol/errors.ts'
 import type { Uuid } from '../util/uuid.ts'
 import { AnswerRoom } from './answer-room.ts'
 import type { Broker, BrokerEndpoint } from './broker.ts'
+import type { DiskRoom } from './disk-room.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import type { Lifetime } from './lifetime.ts'
 import { type ProducerIdBlock, ProducerIds } from './producer-ids.ts'
@@ -124,7 +125,7 @@ export class NodeBroker implements Broker {
 
   async #createTopic(name: string): Promise<{ errorCode: number; errorMessage: string | null }> {
     const request = {
-      topics: [{ name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] }],
+      topics: [{ name, numPartitions: -1, replicationFactor: -1, configs: [], assignments: [], ...ownTopic(name, this.#config) }],
       timeoutMs: CREATION_TIMEOUT_MS,
       validateOnly: false,
     }

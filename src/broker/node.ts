@@ -35,6 +35,8 @@ export interface NodeOptions {
 }
 
 export class Node {
+  /** The size of a file that is kept to be given up on a full disk, so that the node can start there. Default 0: none. */
+  readonly reserveBytes?: number
   readonly nodeId: number
   readonly clusterId: Uuid
   /** Of this incarnation. */
@@ -82,7 +84,7 @@ export class Node {
   }
 }
 
-async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: Lifetime): Promise<Node> {
+async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeOptions, lifetime: Lifetime): Promise<Node> {
   const nodeId = config['node.id']
   const { fail } = lifetime
   const listeners = clientListeners(config)
@@ -93,6 +95,7 @@ async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: 
   const meta = await env.kv.open(`${directory}/meta`, { urgent: true })
   lifetime.owns('meta', () => meta.close())
   const identity = await openIdentity(env, { directory, meta, nodeId })
+  await makeRoomToStart(env, directory)
   lifetime.owns('clean mark', () => (lifetime.failure === undefined && brokerEpoch !== -1 ? markClean(meta, brokerEpoch) : undefined))
 
   const publisher = new MetadataPublisher({ fail })
@@ -119,11 +122,11 @@ async function openNode(env: Env, { config, directory }: NodeOptions, lifetime: 
     fail,
   })
   lifetime.owns('replicas', () => replicas.close())
-  const broker = new NodeBroker(env, {
+  const broker: NodeBroker = new NodeBroker(env, {
     config,
     identity,
     publisher,
-    controller: behindRoom(controller, new DiskRoom(env, directory)),
+    controller: behindRoom(controller, diskRoom),
     replicas,
     lifetime,
     epoch: () => brokerEpoch,
@@ -184,6 +187,8 @@ interface Registration {
 async function register(controller: Controller, { identity, incarnationId, listeners, verdicts, rack }: Registration): Promise<number> {
   const { clusterId, nodeId, directoryId, previousBrokerEpoch } = identity
   const { response } = await controller.registerBroker({
+  lifetime.owns('disk room', () => diskRoom.close())
+  diskRoom.start()
     clusterId,
     brokerId: nodeId,
     incarnationId,

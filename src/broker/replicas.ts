@@ -2,10 +2,13 @@
 // deletes; nothing else does. Leadership never survives a process (docs/ARCHITECTURE.md, rule 2): until our own registration is committed, logs
 // are opened and nothing leads.
 import type { Env } from '../env/env.ts'
+import { folderNameOf } from '../log/home.ts'
 import type { LogStore, Verdict } from '../log/log-store.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
 import type { ImageChange, MetadataImage, PartitionImage, TopicImage } from '../metadata/image.ts'
 import { KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION } from '../protocol/errors.ts'
 import type { Uuid } from '../util/uuid.ts'
+import type { ProduceRoom } from './disk-room.ts'
 import { LocalReplica, type TopicSettings } from './local-replica.ts'
 
 /** What recovery found in one partition; goes to the controller with the registration. */
@@ -23,6 +26,10 @@ interface Slot {
   /** What the metadata log says now; undefined: the partition is to be deleted. */
   wanted: PartitionImage | undefined
   replica: LocalReplica | undefined
+  /** A read met damage in its log, which is to be opened again to see what is left. */
+  isDamaged: boolean
+  /** The leader epoch when its log was found corrupt: who is to lead it must be elected after that. */
+  corruptSince: number | undefined
   /** What opening its log found. */
   verdict: ReplicaVerdict | undefined
   busy: boolean
@@ -36,6 +43,11 @@ export interface ReplicasOptions {
   readonly incarnationId: Uuid
   readonly store: LogStore
   readonly settingsOf: (topic: string) => TopicSettings
+  readonly room: ProduceRoom
+  /** The controller is told that our copy lost something; the partition is leaderless once that is agreed on. */
+  readonly ruin: (topicId: Uuid, partition: number) => void
+  /** A leadership of ours began (the replica's `leader` is set) or ended. */
+  readonly roleChanged?: (replica: LocalReplica) => void
   readonly fail: (error: Error) => void
 }
 
@@ -61,7 +73,12 @@ export class Replicas {
    * Nothing leads yet.
    */
   async openAll(image: MetadataImage): Promise<ReplicaVerdict[]> {
-    await this.#options.store.setAsideUnknown((topicId, partition) => this.#isOurs(image.topicsById.get(topicId)?.partitions[partition]))
+    const expected = new Set<string>()
+    for (const { name, partitions } of image.topics.values()) {
+      for (const state of partitions) if (this.#isOurs(state)) expected.add(folderNameOf(name, state.partition))
+    }
+    const known = (topicId: Uuid, partition: number) => this.#isOurs(image.topicsById.get(topicId)?.partitions[partition])
+    await this.#options.store.setAsideUnknown(known, { expected })
     for (const topic of image.topics.values()) {
       for (const state of topic.partitions) if (this.#isOurs(state)) this.#want(this.#slotFor(topic, state), state)
     }
@@ -132,6 +149,17 @@ export class Replicas {
     for (const slots of this.#slots.values()) for (const slot of slots) if (slot?.replica !== undefined) yield slot.replica
   }
 
+  /** Deletes what of a log lies below its start, in the background: the records are gone already. */
+  dropExpired({ leader, log }: LocalReplica): void {
+    if (leader === undefined) return
+    log.deleteExpiredSegments(leader.highWatermark, this.#env.clock.wallTime()).catch(error => this.#options.fail(error))
+  }
+
+  /** Logs that met a full disk take records again. */
+  resume(): void {
+    for (const { log } of this.all()) log.resume()
+  }
+
   /** Answers every parked fetch now; used when the node closes. */
   releaseFetches(): void {
     for (const replica of this.all()) replica.fetchWaits.disturbed()
@@ -157,6 +185,8 @@ export class Replicas {
       partition: state.partition,
       wanted: state,
       replica: undefined,
+      isDamaged: false,
+      corruptSince: undefined,
       verdict: undefined,
       busy: false,
       settling: undefined,
@@ -188,33 +218,62 @@ export class Replicas {
       await this.#delete(slot)
       return slot.wanted === undefined
     }
-    if (slot.replica === undefined) await this.#open(slot)
+    if (slot.replica === undefined || slot.isDamaged) await this.#open(slot)
     const replica = slot.replica!
     if (!this.#registered || wanted.leader !== this.#options.nodeId) replica.resign()
     else if (replica.leader?.leaderEpoch === wanted.leaderEpoch) replica.isrCommitted(wanted, this.#minIsrOf(slot))
-    else this.#lead(slot, replica, wanted)
-    return slot.wanted === wanted
+    else await this.#lead(slot, replica, wanted)
+    return slot.wanted === wanted && !slot.isDamaged
   }
 
   async #open(slot: Slot): Promise<void> {
     const { topic, topicId, partition } = slot
     await this.#opening.enter()
     try {
-      const { log, verdict, loose } = await this.#options.store.openPartition({
+      const again = slot.isDamaged
+      const options = {
         topic,
         topicId,
         partition,
         config: this.#settingsOf(topic).log,
         onProgress: () => slot.replica?.logProgressed(),
-      })
+        isAwaited: () => slot.replica !== undefined && slot.replica.fetchWaits.size > 0,
+        onDamage: (damaged: PartitionLog) => this.#damaged(slot, damaged),
+      }
+      const { store, room, ruin } = this.#options
+      const { log, verdict, loose } = await (again ? store.reopenDamaged(options) : store.openPartition(options))
+      slot.isDamaged = false
       slot.verdict = { topicId, partition, verdict, loose }
-      slot.replica = new LocalReplica({ topic, topicId, partition, log })
+      slot.corruptSince = verdict === 'corrupt' ? slot.wanted?.leaderEpoch : undefined
+      slot.replica = new LocalReplica({ topic, topicId, partition, log, room })
+      slot.replica.onRole = this.#options.roleChanged
+      if (again) ruin(topicId, partition)
     } finally {
       this.#opening.leave()
     }
   }
 
-  #lead(slot: Slot, replica: LocalReplica, state: PartitionImage): void {
+  /** Nothing of it is served any more: the log is opened again, which sets aside what is damaged, and then waits for the operator. */
+  #damaged(slot: Slot, log: PartitionLog): void {
+    if (slot.replica?.log !== log || slot.isDamaged || this.#closed) return
+    slot.isDamaged = true
+    slot.replica.resign()
+    this.#env.logger.log('error', 'stopped leading: the log is damaged', { topic: slot.topic, partition: slot.partition })
+    if (slot.wanted !== undefined) this.#want(slot, slot.wanted)
+  }
+
+  async #lead(slot: Slot, replica: LocalReplica, state: PartitionImage): Promise<void> {
+    if (slot.corruptSince !== undefined) {
+      if (state.leaderEpoch <= slot.corruptSince) return
+      await replica.log.acceptDamage()
+      slot.corruptSince = undefined
+      this.#env.logger.log('warn', 'accepted what is left of a corrupt log', {
+        topic: slot.topic,
+        partition: slot.partition,
+        logEndOffset: replica.log.logEndOffset,
+      })
+    }
+    if (slot.isDamaged) return
     replica.log.beginEpoch(state.leaderEpoch)
     replica.lead({ brokerId: this.#options.nodeId, state, minInsyncReplicas: this.#minIsrOf(slot) })
     this.#env.logger.log('info', 'became leader', { topic: slot.topic, partition: slot.partition, leaderEpoch: state.leaderEpoch })

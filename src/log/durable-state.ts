@@ -25,6 +25,8 @@ export interface DurableLogState {
 const MARKS = ['created', 'loose', 'damaged', 'gaps'] as const
 const PREFIX = Buffer.from('log/')
 const ID_BYTES = 20
+const EMPTY = Buffer.alloc(0)
+const LAST = Buffer.alloc(ID_BYTES + 1, 0xff)
 
 /** Topic id and partition: how both databases name a log. */
 export function logId(topicId: Uuid, partition: number): Buffer {
@@ -42,11 +44,14 @@ export function partitionIn(id: Buffer): number {
   return id.readUInt32BE(16)
 }
 
-/** What `meta` holds of every log, by its id in hex. */
-export async function loadDurableStates(meta: Kv): Promise<Map<string, DurableLogState>> {
+/** What `meta` holds of every log, or of one, by its id in hex. */
+export async function loadDurableStates(meta: Kv, of?: Buffer): Promise<Map<string, DurableLogState>> {
   const states = new Map<string, DurableLogState>()
   const idEnd = PREFIX.length + ID_BYTES
-  for await (const [key, value] of meta.entries({ gte: PREFIX, lt: Buffer.concat([PREFIX, Buffer.alloc(ID_BYTES + 1, 0xff)]) })) {
+  for await (const [key, value] of meta.entries({
+    gte: Buffer.concat([PREFIX, of ?? EMPTY]),
+    lt: Buffer.concat([PREFIX, of ?? EMPTY, LAST]),
+  })) {
     const id = key.toString('hex', PREFIX.length, idEnd)
     let state = states.get(id)
     if (state === undefined) states.set(id, (state = noDurableState()))

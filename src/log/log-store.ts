@@ -1,6 +1,7 @@
 // All logs of a node: `<directory>/logs`, and the index database `<directory>/index` that they share. Opens, deletes and closes them.
 
 import { type Env, EnvError, type Kv, type Timer } from '../env/env.ts'
+import { assert } from '../util/assert.ts'
 import type { Uuid } from '../util/uuid.ts'
 import { Catalog, type CatalogContents, loadCatalogs, noCatalog } from './catalog.ts'
 import { CheckpointPace } from './checkpoints.ts'
@@ -8,6 +9,7 @@ import type { LogConfig } from './config.ts'
 import { type DurableLogState, DurableState, loadDurableStates, logId, noDurableState, partitionIn, topicIdIn } from './durable-state.ts'
 import { folderNameOf, isFolderName, LogHome, readIdentity } from './home.ts'
 import { HotTailBudget } from './hot-tail.ts'
+import type { LogEvents } from './log-events.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { Verdict } from './recovery.ts'
 import { OpenSegments } from './segment.ts'
@@ -31,13 +33,18 @@ export interface LogStoreOptions {
   readonly maxIdleFiles?: number
 }
 
-export interface PartitionOptions {
+export interface PartitionOptions extends LogEvents {
   readonly topic: string
   readonly topicId: Uuid
   readonly partition: number
   readonly config: LogConfig
-  /** The written or flushed offset moved, or the log gave up what was not written. From an event of its own, never from within a call. */
-  readonly onProgress: (log: PartitionLog) => void
+}
+
+export interface OpenedPartition {
+  readonly log: PartitionLog
+  readonly verdict: Verdict
+  /** Unflushed records may have been promised before. */
+  readonly loose: boolean
 }
 
 const HOT_TAIL_BYTES = 64 * 1024 * 1024
@@ -104,22 +111,42 @@ export class LogStore {
    * @returns the verdict of recovery.ts, and whether unflushed records may have been promised before
    * @throws EnvError
    */
-  openPartition(p: PartitionOptions): Promise<{ log: PartitionLog; verdict: Verdict; loose: boolean }> {
-    const folderName = folderNameOf(p.topic, p.partition)
-    return this.#oneByOne(folderName, async () => {
-      const home = this.#home(p, this.#folders.has(folderName))
-      const world = { env: this.#env, hotTails: this.#hotTails, pace: this.#pace, fail: (error: Error) => this.#fail(error) }
-      const id = logId(p.topicId, p.partition).toString('hex')
-      const contents = this.#catalogs.get(id) ?? noCatalog()
-      const state = this.#states.get(id) ?? noDurableState()
-      this.#catalogs.delete(id)
-      this.#states.delete(id)
-      const { config, onProgress } = p
-      const opened = await PartitionLog.open(world, home, { config, clean: this.#o.clean, onProgress, contents, state })
-      this.#logs.set(keyOf(p.topicId, p.partition), opened.log)
-      this.#folders.add(folderName)
-      return opened
+  openPartition(p: PartitionOptions): Promise<OpenedPartition> {
+    return this.#oneByOne(folderNameOf(p.topic, p.partition), () => this.#open(p))
+  }
+
+  /**
+   * Opens a log again in which a read met damage: all of it is read and checked, what is damaged is set aside, and the verdict is `corrupt` whatever
+   * is found, until somebody accepts what is left. What was not flushed is given up.
+   */
+  reopenDamaged(p: PartitionOptions): Promise<OpenedPartition> {
+    return this.#oneByOne(folderNameOf(p.topic, p.partition), async () => {
+      const log = this.#logs.get(keyOf(p.topicId, p.partition))
+      assert(log !== undefined, `${p.topic}-${p.partition} is opened again and was not open`)
+      await log.abandon()
+      await this.#home(p, true).distrust(log.logStartOffset)
+      const id = logId(p.topicId, p.partition)
+      const states = await loadDurableStates(this.#o.meta, id)
+      return this.#open(p, states.get(id.toString('hex')))
     })
+  }
+
+  /** @param again  what `meta` says of a log that was open before */
+  async #open(p: PartitionOptions, again?: DurableLogState): Promise<OpenedPartition> {
+    const folderName = folderNameOf(p.topic, p.partition)
+    const home = this.#home(p, this.#folders.has(folderName))
+    const world = { env: this.#env, hotTails: this.#hotTails, pace: this.#pace, fail: (error: Error) => this.#fail(error) }
+    const id = logId(p.topicId, p.partition).toString('hex')
+    const contents = this.#catalogs.get(id) ?? noCatalog()
+    const state = again ?? this.#states.get(id) ?? noDurableState()
+    this.#catalogs.delete(id)
+    this.#states.delete(id)
+    const { config, onProgress, onDamage, isAwaited } = p
+    const clean = this.#o.clean && again === undefined
+    const opened = await PartitionLog.open(world, home, { config, clean, onProgress, onDamage, isAwaited, contents, state })
+    this.#logs.set(keyOf(p.topicId, p.partition), opened.log)
+    this.#folders.add(folderName)
+    return opened
   }
 
   /** Closes the log and takes it out of the way at once; its bytes go after the topic's file.delete.delay.ms. */

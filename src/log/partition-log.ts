@@ -21,6 +21,7 @@ import { LeaderEpochs } from './epochs.ts'
 import { flushFile, type LogHome } from './home.ts'
 import { HotTail, type HotTailBudget } from './hot-tail.ts'
 import { LooseMark } from './loose-mark.ts'
+import type { LogEvents } from './log-events.ts'
 import { type ProducerBatch, readProducerBatch } from './producer-batch.ts'
 import { encodeProducers } from './producer-snapshot.ts'
 import type { ProducerState } from './producer-state.ts'
@@ -69,7 +70,7 @@ export class PartitionLog {
   readonly #storedEpochs: StoredEpochs
   readonly #world: LogWorld
   readonly #home: LogHome
-  readonly #onProgress: (log: PartitionLog) => void
+  readonly #events: LogEvents
   readonly #writer: LogWriter
   readonly #checkpoints: Checkpoints
   readonly #hotTail: HotTail
@@ -99,19 +100,14 @@ export class PartitionLog {
   static async open(
     world: LogWorld,
     home: LogHome,
-    o: LoadedLog & { config: LogConfig; clean: boolean; onProgress: (log: PartitionLog) => void },
+    o: LoadedLog & { config: LogConfig; clean: boolean } & LogEvents,
   ): Promise<{ log: PartitionLog; verdict: Verdict; loose: boolean }> {
     const recovered = await recoverLog(home, o.config, o)
     const log = new PartitionLog(world, home, recovered, o)
     return { log, verdict: recovered.verdict, loose: recovered.state.marks.has('loose') }
   }
 
-  private constructor(
-    world: LogWorld,
-    home: LogHome,
-    recovered: RecoveredLog,
-    o: { config: LogConfig; onProgress: (log: PartitionLog) => void },
-  ) {
+  private constructor(world: LogWorld, home: LogHome, recovered: RecoveredLog, o: { config: LogConfig } & LogEvents) {
     const { env } = world
     const { state, segments, endOffset } = recovered
     this.topic = home.topic
@@ -119,7 +115,7 @@ export class PartitionLog {
     this.partition = home.partition
     this.#world = world
     this.#home = home
-    this.#onProgress = o.onProgress
+    this.#events = o
     this.#config = o.config
     this.#segments = segments
     this.#logStartOffset = state.logStartOffset
@@ -363,10 +359,18 @@ export class PartitionLog {
     const { flushedOffset } = this
     if (this.#storedEpochs.isStored) this.#checkpoints.flushed(flushedOffset)
     this.#loose.flushed(flushedOffset)
-    this.#onProgress(this)
+    this.#events.onProgress(this)
   }
 
-  /** The disk is full: the log ends at what is written, and takes nothing more until it is opened again. */
+  /** The disk has room again: a log that met its end takes records again, once it is cut. */
+  resume(): void {
+    if (!isFull(this.#refusal)) return
+    void this.#alone(async () => {
+      if (isFull(this.#refusal)) this.#refusal = undefined
+    })
+  }
+
+  /** The disk is full: the log ends at what is written, and takes nothing more until `resume`. */
   #full(error: EnvError, cut: Promise<void>): void {
     this.#refusal = error
     this.#world.env.logger.log('error', 'refused produce: the disk is full', { ...this.#home.name, error })
@@ -389,7 +393,7 @@ export class PartitionLog {
       }
       this.#producers = await this.#rebuildProducers(this.#logEndOffset)
     }).catch(() => {})
-    this.#onProgress(this)
+    this.#events.onProgress(this)
   }
 
   async #rebuildProducers(endOffset: number): Promise<ProducerState> {
@@ -443,7 +447,8 @@ export class PartitionLog {
     } catch (error) {
       if (!(error instanceof EnvError || error instanceof DamagedLogError || error instanceof ProtocolError)) throw error
       this.#world.env.logger.log('error', 'failed to read a log', { ...this.#home.name, error })
-      const code = error instanceof EnvError ? KAFKA_STORAGE_ERROR : CORRUPT_MESSAGE
+      if (error instanceof DamagedLogError) this.#damaged(error)
+      const code = error instanceof ProtocolError ? CORRUPT_MESSAGE : KAFKA_STORAGE_ERROR
       throw new KafkaError(code, `The log of ${this.topic}-${this.partition} cannot be read: ${error.message}`, { cause: error })
     }
   }
@@ -457,6 +462,12 @@ export class PartitionLog {
   setLogStartOffset(offset: number): Promise<void> {
     return this.#alone(() => this.#moveStart(offset))
   }
+  /** Stored bytes are not what was written: nothing is appended behind them. */
+  #damaged(error: DamagedLogError): void {
+    this.#refusal ??= error
+    this.#events.onDamage?.(this, error)
+  }
+
 
   async #moveStart(offset: number): Promise<void> {
     if (offset <= this.#logStartOffset) return

@@ -368,6 +368,6 @@ async function cutFile(file: DiskFile, size: number): Promise<void> {
 
 /** Of the disk, or of the quota on it. */
 export function isFull(error: unknown): error is EnvError {
-  const code = (error as Partial<EnvError>).code
+  const code = (error as Partial<EnvError> | undefined)?.code
   return code === 'ENOSPC' || code === 'EDQUOT'
 }

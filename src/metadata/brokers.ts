@@ -136,6 +136,33 @@ export function decideUnregisterBroker(image: MetadataImage, brokerId: number, c
   return { records: [...changes, { type: 'brokerUnregistered', brokerId, brokerEpoch: broker.brokerEpoch }], response: SUCCESS }
 }
 
+/** One replica of a broker, which its process found damaged. */
+export interface RuinedReplica extends BrokerIncarnation {
+  readonly topicId: Uuid
+  readonly partition: number
+}
+
+/**
+ * The copy leaves ISR and ELR and leads no more; where it was the last, the partition stays leaderless until the operator elects it.
+ * @returns BROKER_ID_NOT_REGISTERED | STALE_BROKER_EPOCH
+ */
+export function decideRuinReplica(image: MetadataImage, replica: RuinedReplica, context: DecisionContext): Decision<ApiError> {
+  const broker = currentBroker(image, replica)
+  if ('errorCode' in broker) return { records: [], response: broker }
+  const topic = image.topicsById.get(replica.topicId)
+  const before = topic?.partitions[replica.partition]
+  // Deleted meanwhile: there is nothing to lead.
+  if (topic === undefined || before === undefined) return { records: [], response: SUCCESS }
+  const state = changePartition(before, {
+    isAvailable: isAvailable(image),
+    minInsyncReplicas: minInsyncReplicas(image, context, topic.name),
+    uncleanElectionEnabled: uncleanElectionEnabled(image, context, topic.name),
+    ruined: replica.brokerId,
+    restarted: replica.brokerId,
+  })
+  return { records: state === undefined ? [] : [{ type: 'partitionChanged', topicId: replica.topicId, state }], response: SUCCESS }
+}
+
 /** The registered broker, when this is its process; else BROKER_ID_NOT_REGISTERED or STALE_BROKER_EPOCH. */
 export function currentBroker(image: MetadataImage, { brokerId, brokerEpoch }: BrokerIncarnation): BrokerImage | ApiError {
   const broker = image.brokers.get(brokerId)

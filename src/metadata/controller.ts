@@ -20,7 +20,9 @@ import {
   type BrokerRegistration,
   decideFenceBroker,
   decideRegisterBroker,
+  decideRuinReplica,
   decideUnregisterBroker,
+  type RuinedReplica,
 } from './brokers.ts'
 import { decideAlterConfigs, decideIncrementalAlterConfigs } from './configs.ts'
 import type { ApiError, Decision, DecisionContext } from './decision.ts'
@@ -50,6 +52,8 @@ export interface ControllerOperations {
   incrementalAlterConfigs(request: RequestOf<typeof IncrementalAlterConfigs>): Promise<Answer<ResponseOf<typeof IncrementalAlterConfigs>>>
   alterConfigs(request: RequestOf<typeof AlterConfigs>): Promise<Answer<ResponseOf<typeof AlterConfigs>>>
   electLeaders(request: RequestOf<typeof ElectLeaders>): Promise<Answer<ResponseOf<typeof ElectLeaders>>>
+  /** A broker found one of its logs damaged while it ran. */
+  ruinReplica(replica: RuinedReplica): Promise<Answer<ApiError>>
   registerBroker(registration: BrokerRegistration): Promise<Answer<ApiError & { readonly brokerEpoch: number }>>
   fenceBroker(request: BrokerIncarnation & { readonly fenced: boolean }): Promise<Answer<ApiError>>
   unregisterBroker(brokerId: number): Promise<Answer<ApiError>>
@@ -119,6 +123,9 @@ export class Controller implements ControllerOperations {
   }
   electLeaders(request: RequestOf<typeof ElectLeaders>) {
     return this.#decide((image, context) => decideElectLeaders(image, request, context))
+  }
+  ruinReplica(replica: RuinedReplica) {
+    return this.#decide((image, context) => decideRuinReplica(image, replica, context))
   }
   registerBroker(registration: BrokerRegistration) {
     return this.#decide((image, context) => decideRegisterBroker(image, registration, context))

@@ -1,6 +1,6 @@
 // ElectLeaders (43): the operator has the preferred replicas lead again, or an unclean leader elected. The response is the body of that API.
 // Facts: KIP-183, KIP-460, org.apache.kafka.controller.ReplicationControlManager.electLeaders: asked for all partitions, those that need no election
-// are left out of the answer.
+// are left out of the answer, their topics are not.
 import type { ElectLeaders } from '../protocol/api/43-elect-leaders.ts'
 import {
   ELECTION_NOT_NEEDED,
@@ -26,25 +26,40 @@ export function decideElectLeaders(
 ): Decision<ResponseOf<typeof ElectLeaders>> {
   const { electionType, topicPartitions } = request
   const records: MetadataRecord[] = []
-  if (electionType !== PREFERRED && electionType !== UNCLEAN)
-    return { records, response: { throttleTimeMs: 0, errorCode: INVALID_REQUEST, replicaElectionResults: [] } }
+  if (electionType !== PREFERRED && electionType !== UNCLEAN) return { records, response: unknownType(request) }
+  const elected = new Set<string>()
   const asked =
     topicPartitions ?? [...image.topics.values()].map(({ name, partitions }) => ({ topic: name, partitions: [...partitions.keys()] }))
   const replicaElectionResults = asked.map(({ topic, partitions }) => {
-    const answers = [...new Set(partitions)].map(partitionId => {
+    const answers = partitions.map(partitionId => {
       const before = partitionOf(image, topic, partitionId)
       if (before === undefined)
         return { partitionId, ...apiError(UNKNOWN_TOPIC_OR_PARTITION, `No such partition as ${topic}-${partitionId}`) }
       const after = electionType === PREFERRED ? electPreferred(image, before) : electUnclean(image, context, { topic, before })
       if ('errorCode' in after) return { partitionId, ...after }
-      records.push({ type: 'partitionChanged', topicId: image.topics.get(topic)!.topicId, state: after })
+      // Asked for twice it is elected once, and told twice.
+      if (!elected.has(`${topic}/${partitionId}`))
+        records.push({ type: 'partitionChanged', topicId: image.topics.get(topic)!.topicId, state: after })
+      elected.add(`${topic}/${partitionId}`)
       return { partitionId, ...SUCCESS }
     })
     const partitionResult = topicPartitions === null ? answers.filter(({ errorCode }) => errorCode !== ELECTION_NOT_NEEDED) : answers
     return { topic, partitionResult }
   })
-  const answered = replicaElectionResults.filter(({ partitionResult }) => partitionResult.length > 0)
-  return { records, response: { throttleTimeMs: 0, errorCode: NONE, replicaElectionResults: answered } }
+  return { records, response: { throttleTimeMs: 0, errorCode: NONE, replicaElectionResults } }
+}
+
+function unknownType({ electionType, topicPartitions }: RequestOf<typeof ElectLeaders>): ResponseOf<typeof ElectLeaders> {
+  const error = apiError(INVALID_REQUEST, `There is no election type ${electionType}: 0 is preferred, 1 unclean`)
+  const asked = topicPartitions ?? []
+  return {
+    throttleTimeMs: 0,
+    errorCode: topicPartitions?.length === 0 ? NONE : INVALID_REQUEST,
+    replicaElectionResults: asked.map(({ topic, partitions }) => ({
+      topic,
+      partitionResult: partitions.map(partitionId => ({ partitionId, ...error })),
+    })),
+  }
 }
 
 function electPreferred(image: MetadataImage, before: PartitionImage): PartitionState | ApiError {

@@ -10,6 +10,7 @@ import { realEnv } from '../../src/env/real/env.ts'
 import { silentLogger } from '../../src/env/real/logger.ts'
 import { ApiVersions } from '../../src/protocol/api/18-api-versions.ts'
 import { startBroker } from './broker.ts'
+import { ADMIN } from './differential/admin.ts'
 import { ALLOWED } from './differential/allowed.ts'
 import { compare, type Difference } from './differential/compare.ts'
 import { CONFIGS } from './differential/configs.ts'
@@ -23,7 +24,7 @@ import type { Scenario } from './differential/scenario.ts'
 import { TOPICS } from './differential/topics.ts'
 import { ROOT } from './root.ts'
 
-const SCENARIOS: readonly Scenario[] = [...CONNECTIONS, ...PRODUCE, ...FETCH, ...OFFSETS, ...METADATA, ...TOPICS, ...CONFIGS]
+const SCENARIOS: readonly Scenario[] = [...CONNECTIONS, ...PRODUCE, ...FETCH, ...OFFSETS, ...METADATA, ...TOPICS, ...CONFIGS, ...ADMIN]
 const KAFKA_LOCAL = join(ROOT, '..', 'shared', 'tools', 'kafka-local')
 const CLUSTER = 'ottla-differential'
 const KAFKA_PORT = 29792

@@ -291,7 +291,7 @@ describe('a failing disk', () => {
       await expect(lab.readAll()).rejects.toMatchObject({ codeName: 'KAFKA_STORAGE_ERROR' })
       expect(values(await lab.readAll())).toEqual(['a'])
       await lab.damage(`${FOLDER}/00000000000000000000.log`, bytes => bytes.fill(0))
-      await expect(lab.readAll()).rejects.toMatchObject({ codeName: 'CORRUPT_MESSAGE' })
+      await expect(lab.readAll()).rejects.toMatchObject({ codeName: 'KAFKA_STORAGE_ERROR' })
       expect(lab.failures).toEqual([])
     })
   })
