@@ -6,8 +6,8 @@ import type { PartitionImage } from '../metadata/image.ts'
 import { KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER } from '../protocol/errors.ts'
 import { assert } from '../util/assert.ts'
 import type { Uuid } from '../util/uuid.ts'
-import { type FetchSource, FetchWaits, OffsetWaits } from './purgatory.ts'
 import type { ProduceRoom } from './disk-room.ts'
+import { type FetchSource, FetchWaits, OffsetWaits } from './purgatory.ts'
 import { becomeLeader, type LeaderReplica, type ReplicaEvent, step } from './replica.ts'
 
 /** What a replica must know of its topic's configuration. */
@@ -26,18 +26,18 @@ export class LocalReplica implements FetchSource {
   /** Those who wait for the high watermark (acks=all). */
   readonly highWatermarkWaits = new OffsetWaits()
   readonly fetchWaits = new FetchWaits()
-  #leader: LeaderReplica | undefined
   /** Told when a leadership begins (`leader` is set then) or ends. */
   onRole: ((replica: LocalReplica) => void) | undefined
   readonly #room: ProduceRoom
+  #leader: LeaderReplica | undefined
 
   constructor(o: { topic: string; topicId: Uuid; partition: number; log: PartitionLog; room: ProduceRoom }) {
     this.topic = o.topic
     this.topicId = o.topicId
     this.partition = o.partition
     this.log = o.log
-  }
     this.#room = o.room
+  }
 
   /** Set while this broker leads the partition and serves it. */
   get leader(): LeaderReplica | undefined {
@@ -61,8 +61,8 @@ export class LocalReplica implements FetchSource {
       ackableOffset: this.log.ackableOffset,
       highWatermark: 0,
     })
-  }
     this.onRole?.(this)
+  }
 
   resign(): void {
     if (this.#leader === undefined) return
@@ -70,8 +70,8 @@ export class LocalReplica implements FetchSource {
     this.ackableWaits.failAll(NOT_LEADER_OR_FOLLOWER)
     this.highWatermarkWaits.failAll(NOT_LEADER_OR_FOLLOWER)
     this.fetchWaits.disturbed()
-  }
     this.onRole?.(this)
+  }
 
   /** A change of the in-sync set under the same leader epoch. */
   isrCommitted(state: PartitionImage, minInsyncReplicas: number): void {
@@ -91,6 +91,7 @@ export class LocalReplica implements FetchSource {
         `appended up to ${result.lastOffset}, the log ends at ${this.log.logEndOffset}`,
       )
       this.#step({ type: 'appended', endOffset: result.lastOffset + 1, sizeBytes: result.sizeBytes })
+      this.#room.appended(result.sizeBytes)
     }
     return result
   }
@@ -101,11 +102,11 @@ export class LocalReplica implements FetchSource {
     if (this.#leader !== undefined && logEndOffset < this.#leader.logEndOffset) this.#cut(logEndOffset)
     const ackable = this.log.ackableOffset
     this.#step({ type: 'ackable', endOffset: ackable })
-      this.#room.appended(result.sizeBytes)
     this.ackableWaits.reached(ackable)
   }
 
   #cut(endOffset: number): void {
+    this.#room.metFullDisk()
     this.#step({ type: 'cut', endOffset })
     this.ackableWaits.failBeyond(endOffset, KAFKA_STORAGE_ERROR)
     this.highWatermarkWaits.failBeyond(endOffset, KAFKA_STORAGE_ERROR)
@@ -116,15 +117,14 @@ export class LocalReplica implements FetchSource {
     for (const effect of step(this.#leader, event)) {
       this.highWatermarkWaits.reached(effect.offset)
       this.fetchWaits.progressed()
-    this.#room.metFullDisk()
     }
   }
+}
+
+function noRoom(errorMessage: string): AppendResult {
+  return { ok: false, errorCode: KAFKA_STORAGE_ERROR, errorMessage, recordErrors: [] }
 }
 
 function effectiveMinIsr(state: PartitionImage, minInsyncReplicas: number): number {
   return Math.min(minInsyncReplicas, state.replicas.length)
 }
-function noRoom(errorMessage: string): AppendResult {
-  return { ok: false, errorCode: KAFKA_STORAGE_ERROR, errorMessage, recordErrors: [] }
-}
-

@@ -47,7 +47,6 @@ export interface ReplicasOptions {
   /** The controller is told that our copy lost something; the partition is leaderless once that is agreed on. */
   readonly ruin: (topicId: Uuid, partition: number) => void
   /** A leadership of ours began (the replica's `leader` is set) or ended. */
-  readonly roleChanged?: (replica: LocalReplica) => void
   readonly fail: (error: Error) => void
 }
 
@@ -244,10 +243,7 @@ export class Replicas {
       const { log, verdict, loose } = await (again ? store.reopenDamaged(options) : store.openPartition(options))
       slot.isDamaged = false
       slot.verdict = { topicId, partition, verdict, loose }
-      slot.corruptSince = verdict === 'corrupt' ? slot.wanted?.leaderEpoch : undefined
-      slot.replica = new LocalReplica({ topic, topicId, partition, log, room })
-      slot.replica.onRole = this.#options.roleChanged
-      if (again) ruin(topicId, partition)
+      slot.replica = new LocalReplica({ topic, topicId, partition, log })
     } finally {
       this.#opening.leave()
     }

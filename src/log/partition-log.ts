@@ -20,8 +20,8 @@ import { findCut } from './cut.ts'
 import { LeaderEpochs } from './epochs.ts'
 import { flushFile, type LogHome } from './home.ts'
 import { HotTail, type HotTailBudget } from './hot-tail.ts'
-import { LooseMark } from './loose-mark.ts'
 import type { LogEvents } from './log-events.ts'
+import { LooseMark } from './loose-mark.ts'
 import { type ProducerBatch, readProducerBatch } from './producer-batch.ts'
 import { encodeProducers } from './producer-snapshot.ts'
 import type { ProducerState } from './producer-state.ts'
@@ -34,6 +34,8 @@ import { firstAtOrAfter, firstWithMaxTimestamp, type OffsetRange, type Timestamp
 import { type UnpackBudget, validateBatch } from './validate.ts'
 import { DamagedLogError, headerFault, type LogSlice, type ReadBounds } from './walk.ts'
 import { isFull, LogWriter, type WriterOwner } from './writer.ts'
+
+/** So long after somebody read up to the end of a log its newest bytes are kept in memory. */
 
 /** What the logs of a node share. */
 export interface LogWorld {
@@ -74,6 +76,7 @@ export class PartitionLog {
   readonly #writer: LogWriter
   readonly #checkpoints: Checkpoints
   readonly #hotTail: HotTail
+  /** When somebody last read up to the end. */
   readonly #loose: LooseMark
   #config: LogConfig
   #segments: Segment[]
@@ -362,14 +365,6 @@ export class PartitionLog {
     this.#events.onProgress(this)
   }
 
-  /** The disk has room again: a log that met its end takes records again, once it is cut. */
-  resume(): void {
-    if (!isFull(this.#refusal)) return
-    void this.#alone(async () => {
-      if (isFull(this.#refusal)) this.#refusal = undefined
-    })
-  }
-
   /** The disk is full: the log ends at what is written, and takes nothing more until `resume`. */
   #full(error: EnvError, cut: Promise<void>): void {
     this.#refusal = error
@@ -394,6 +389,14 @@ export class PartitionLog {
       this.#producers = await this.#rebuildProducers(this.#logEndOffset)
     }).catch(() => {})
     this.#events.onProgress(this)
+  }
+
+  /** The disk has room again: a log that met its end takes records again, once it is cut. */
+  resume(): void {
+    if (!isFull(this.#refusal)) return
+    void this.#alone(async () => {
+      if (isFull(this.#refusal)) this.#refusal = undefined
+    })
   }
 
   async #rebuildProducers(endOffset: number): Promise<ProducerState> {
@@ -436,6 +439,12 @@ export class PartitionLog {
     return this.#guard(() => firstWithMaxTimestamp([...this.#segments], this.#range(endOffset)))
   }
 
+  /** Stored bytes are not what was written: nothing is appended behind them. */
+  #damaged(error: DamagedLogError): void {
+    this.#refusal ??= error
+    this.#events.onDamage?.(this, error)
+  }
+
   #range(endOffset: number): OffsetRange {
     return { startOffset: this.#logStartOffset, endOffset: Math.min(endOffset, this.#writer.writtenOffset) }
   }
@@ -462,12 +471,6 @@ export class PartitionLog {
   setLogStartOffset(offset: number): Promise<void> {
     return this.#alone(() => this.#moveStart(offset))
   }
-  /** Stored bytes are not what was written: nothing is appended behind them. */
-  #damaged(error: DamagedLogError): void {
-    this.#refusal ??= error
-    this.#events.onDamage?.(this, error)
-  }
-
 
   async #moveStart(offset: number): Promise<void> {
     if (offset <= this.#logStartOffset) return
