@@ -360,8 +360,6 @@ export class LogWriter {
   }
 }
 
-}
-
 /** Durably: what a failed write left behind must not come back. */
 async function cutFile(file: DiskFile, size: number): Promise<void> {
   await file.truncate(size)
