@@ -47,6 +47,7 @@ export interface ReplicasOptions {
   /** The controller is told that our copy lost something; the partition is leaderless once that is agreed on. */
   readonly ruin: (topicId: Uuid, partition: number) => void
   /** A leadership of ours began (the replica's `leader` is set) or ended. */
+  readonly roleChanged?: (replica: LocalReplica) => void
   readonly fail: (error: Error) => void
 }
 
@@ -243,7 +244,10 @@ export class Replicas {
       const { log, verdict, loose } = await (again ? store.reopenDamaged(options) : store.openPartition(options))
       slot.isDamaged = false
       slot.verdict = { topicId, partition, verdict, loose }
-      slot.replica = new LocalReplica({ topic, topicId, partition, log })
+      slot.corruptSince = verdict === 'corrupt' ? slot.wanted?.leaderEpoch : undefined
+      slot.replica = new LocalReplica({ topic, topicId, partition, log, room })
+      slot.replica.onRole = this.#options.roleChanged
+      if (again) ruin(topicId, partition)
     } finally {
       this.#opening.leave()
     }
