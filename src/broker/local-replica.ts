@@ -84,7 +84,7 @@ export class LocalReplica implements FetchSource {
     const leader = this.#leader
     assert(leader !== undefined, `append to ${this.topic}-${this.partition}, which is not led here`)
     if (this.#room.refusal !== undefined) return noRoom(this.#room.refusal)
-    const result = this.log.appendAsLeader(batch, { leaderEpoch: leader.leaderEpoch, ...o })
+    const result = this.log.appendAsLeader(batch, { leaderEpoch: leader.leaderEpoch, origin: 'client', unpacking })
     if (result.ok && !result.duplicate) {
       assert(
         result.lastOffset + 1 === this.log.logEndOffset,

@@ -167,8 +167,11 @@ export class LogStore {
     })
   }
 
-  /** Folders of logs that nobody knows are moved to `logs/set-aside`, not adopted; what the index holds of such logs goes. */
-  async setAsideUnknown(known: (topicId: Uuid, partition: number) => boolean): Promise<void> {
+  /**
+   * Folders of logs that nobody knows are moved to `logs/set-aside`, not adopted; what the index holds of such logs goes.
+   * @param o.expected  names of folders whose logs are opened next: opening them finds out whose they are
+   */
+  async setAsideUnknown(known: (topicId: Uuid, partition: number) => boolean, o: { expected?: ReadonlySet<string> } = {}): Promise<void> {
     for (const hex of this.#catalogs.keys()) {
       const id = Buffer.from(hex, 'hex')
       if (known(topicIdIn(id), partitionIn(id))) continue
@@ -176,7 +179,7 @@ export class LogStore {
       await new Catalog(this.#index, id).clear()
     }
     const open = new Set([...this.#logs.values()].map(log => folderNameOf(log.topic, log.partition)))
-    for (const name of [...this.#folders].filter(folder => !open.has(folder)).sort()) {
+    for (const name of [...this.#folders].filter(folder => !open.has(folder) && o.expected?.has(folder) !== true).sort()) {
       await this.#oneByOne(name, async () => {
         const directory = `${this.#logsDirectory}/${name}`
         const topicId = await readIdentity(this.#env.disk, directory)
