@@ -57,7 +57,12 @@ export class Dispatcher {
       return
     }
     const { header } = read
-    const context: RequestContext = { version: header.apiVersion, clientId: header.clientId, connection: request.connection }
+    const context: RequestContext = {
+      version: header.apiVersion,
+      clientId: header.clientId,
+      connection: request.connection,
+      lease: request.lease,
+    }
     this.#serve({ request, ...read, context })
   }
 
@@ -87,6 +92,7 @@ export class Dispatcher {
       this.#answerFailure(work, error)
       return
     }
+    if (work.handler.keepsNothing) work.request.lease?.release()
     settle(work.request, outcome)
   }
 

@@ -2,6 +2,7 @@
 
 import type { ServerConnection } from '../net/server.ts'
 import type { Api, RequestOf, ResponseOf } from '../protocol/schema.ts'
+import type { Lease } from '../util/buffer-pool.ts'
 import type { Broker } from './broker.ts'
 
 /** The client asked for no answer (Produce with acks=0). */
@@ -24,11 +25,15 @@ export interface RequestContext {
   readonly clientId: string
   /** A request that parks must listen to its `onClose`, or a client could park requests without end. */
   readonly connection: ServerConnection
+  /** Of the memory that the request's bytes lie in. Whoever keeps some beyond the answer retains it (see `keepsNothing`). */
+  readonly lease: Lease | undefined
 }
 
 export interface Handler<A extends Api = Api> {
   readonly api: A
   answer(broker: Broker, request: RequestOf<A>, context: RequestContext): Answer<A> | Promise<Answer<A>>
+  /** Once the request is answered nothing refers to its bytes but what has retained their lease: the memory is used again. */
+  readonly keepsNothing?: true
   /** The answer when the request failed as a whole. */
   failed(request: RequestOf<A>, error: { readonly errorCode: number; readonly errorMessage: string }, context: RequestContext): Answer<A>
 }

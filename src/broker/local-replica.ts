@@ -5,6 +5,7 @@ import type { UnpackBudget } from '../log/validate.ts'
 import type { PartitionImage } from '../metadata/image.ts'
 import { KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER } from '../protocol/errors.ts'
 import { assert } from '../util/assert.ts'
+import type { Lease } from '../util/buffer-pool.ts'
 import type { Uuid } from '../util/uuid.ts'
 import type { ProduceRoom } from './disk-room.ts'
 import { type FetchSource, FetchWaits, OffsetWaits } from './purgatory.ts'
@@ -79,12 +80,21 @@ export class LocalReplica implements FetchSource {
     this.#step({ type: 'minIsrChanged', effectiveMinIsr: effectiveMinIsr(state, minInsyncReplicas) })
   }
 
-  /** @param unpacking  of the request that brought the batch */
-  append(batch: Buffer, unpacking?: UnpackBudget): AppendResult {
+  /** @param unpacking  of the request that brought the batch, like `lease`, which is of its memory */
+  append(batch: Buffer, unpacking?: UnpackBudget, lease?: Lease): AppendResult {
+    return this.#append(batch, { origin: 'client', unpacking, lease })
+  }
+
+  /** What a coordinator of this broker decided. */
+  appendAsCoordinator(batch: Buffer): AppendResult {
+    return this.#append(batch, { origin: 'coordinator' })
+  }
+
+  #append(batch: Buffer, o: { origin: 'client' | 'coordinator'; unpacking?: UnpackBudget | undefined; lease?: Lease | undefined }) {
     const leader = this.#leader
     assert(leader !== undefined, `append to ${this.topic}-${this.partition}, which is not led here`)
     if (this.#room.refusal !== undefined) return noRoom(this.#room.refusal)
-    const result = this.log.appendAsLeader(batch, { leaderEpoch: leader.leaderEpoch, origin: 'client', unpacking })
+    const result = this.log.appendAsLeader(batch, { leaderEpoch: leader.leaderEpoch, ...o })
     if (result.ok && !result.duplicate) {
       assert(
         result.lastOffset + 1 === this.log.logEndOffset,

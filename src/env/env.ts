@@ -12,6 +12,8 @@ export interface Env {
   readonly disk: Disk
   readonly kv: KvStore
   readonly logger: Logger
+  /** Memory that is used again is overwritten first: in worlds made for finding mistakes. */
+  readonly poisonsMemory: boolean
 }
 
 export interface Clock {

@@ -1,8 +1,12 @@
 // The newest bytes of a log, kept in memory for consumers and followers at its tail. What is evicted is read from the segment file instead.
-// One budget serves all logs of a node: the oldest chunk of any log goes first.
+// One budget serves all logs of a node: the oldest chunk of any log goes first. Where nobody reads at the end nothing is kept: the memory of a request
+// is free for the next one as soon as it is written, and stays in the processor's caches.
 
+import type { Clock } from '../env/env.ts'
 import * as batch from '../protocol/batch.ts'
+import type { Lease } from '../util/buffer-pool.ts'
 import { cutWholeBatches, type LogSlice, type ReadBounds } from './walk.ts'
+import type { WrittenGroup } from './writer.ts'
 
 /** What an array slot and a Buffer object cost beside the bytes. */
 const CHUNK_OVERHEAD_BYTES = 160
@@ -10,6 +14,9 @@ const CHUNK_OVERHEAD_BYTES = 160
 const SMALL_CHUNK_BYTES = 4096
 /** Evicted slots at the front are given back once there are this many. */
 const COMPACT_FROM = 256
+
+/** So long after somebody read up to the end the newest bytes are kept. */
+const WANTED_MS = 5000
 
 /** Bounds the bytes of all hot tails of a node. Owners stand in it in the order in which their chunks came. */
 export class HotTailBudget {
@@ -45,13 +52,42 @@ export class HotTailBudget {
 /** Consecutive chunks of whole batches, oldest first. Chunk k covers the offsets from its base to the base of chunk k + 1. */
 export class HotTail {
   readonly #budget: HotTailBudget
+  readonly #clock: Clock
+  readonly #isAwaited: (() => boolean) | undefined
+  /** When somebody last read up to the end. */
+  #endReadAt = Number.NEGATIVE_INFINITY
   #chunks: Buffer[] = []
+  /** Of the chunks' memory; held until the chunk is dropped. */
+  #leases: (Lease | undefined)[] = []
   #baseOffsets: number[] = []
   #head = 0
   #endOffset = 0
 
-  constructor(budget: HotTailBudget) {
+  /** @param o  isAwaited: somebody waits for the next bytes and will read them */
+  constructor(budget: HotTailBudget, o: { clock: Clock; isAwaited: (() => boolean) | undefined }) {
     this.#budget = budget
+    this.#clock = o.clock
+    this.#isAwaited = o.isAwaited
+  }
+
+  /** Whether somebody will want what is written now. */
+  get isWanted(): boolean {
+    return this.#isAwaited?.() === true || this.#clock.now() - this.#endReadAt < WANTED_MS
+  }
+
+  /** @param endOffset  of what may be read */
+  noteRead(slice: LogSlice, endOffset: number): LogSlice {
+    if (slice.nextOffset >= endOffset) this.#endReadAt = this.#clock.now()
+    return slice
+  }
+
+  wrote({ chunks, leases, isKept, baseOffset, endOffset }: WrittenGroup): void {
+    if (isKept) {
+      this.pushAll(chunks, leases, baseOffset, endOffset)
+    } else {
+      this.clear()
+      for (const lease of leases) lease?.release()
+    }
   }
 
   /** Whether a read at this offset (below the written end) can be served from here. */
@@ -59,19 +95,20 @@ export class HotTail {
     return this.#head < this.#chunks.length && offset >= this.#baseOffsets[this.#head]! && offset < this.#endOffset
   }
 
-  /** The chunks of one write: whole batches, consecutive. */
-  pushAll(chunks: readonly Buffer[], baseOffset: number, endOffset: number): void {
+  /** The chunks of one write: whole batches, consecutive. Their leases are this tail's from now on. */
+  pushAll(chunks: readonly Buffer[], leases: readonly (Lease | undefined)[], baseOffset: number, endOffset: number): void {
     let base = baseOffset
     for (let i = 0; i < chunks.length; i++) {
       const end = i + 1 < chunks.length ? batch.baseOffset(chunks[i + 1]!, 0) : endOffset
-      this.push(chunks[i]!, base, end)
+      this.push({ chunk: chunks[i]!, lease: leases[i] }, base, end)
       base = end
     }
   }
 
-  push(chunk: Buffer, baseOffset: number, endOffset: number): void {
+  push({ chunk, lease }: { chunk: Buffer; lease?: Lease | undefined }, baseOffset: number, endOffset: number): void {
     if (baseOffset !== this.#endOffset) this.clear()
     this.#chunks.push(chunk)
+    this.#leases.push(lease)
     this.#baseOffsets.push(baseOffset)
     this.#endOffset = endOffset
     this.#budget.added(this, chunk.length + CHUNK_OVERHEAD_BYTES)
@@ -82,7 +119,8 @@ export class HotTail {
     const chunks: Buffer[] = []
     let sizeBytes = 0
     let nextOffset = o.offset
-    for (let i = this.#find(o.offset); i < this.#chunks.length; i++) {
+    const first = this.#find(o.offset)
+    for (let i = first; i < this.#chunks.length; i++) {
       const chunk = this.#chunks[i]!
       const chunkEnd = this.#baseOffsetAt(i + 1)
       if (this.#baseOffsets[i]! >= nextOffset && chunkEnd <= o.endOffset && sizeBytes + chunk.length <= o.maxBytes) {
@@ -105,7 +143,10 @@ export class HotTail {
       if (cut.end < chunk.length) break
     }
     const areSmall = chunks.length > 1 && sizeBytes <= chunks.length * SMALL_CHUNK_BYTES
-    return { chunks: areSmall ? [Buffer.concat(chunks, sizeBytes)] : chunks, sizeBytes, nextOffset }
+    if (areSmall) return { chunks: [Buffer.concat(chunks, sizeBytes)], sizeBytes, nextOffset }
+    // Nobody tells when a socket is done with them.
+    for (let lent = first; lent < this.#chunks.length && this.#baseOffsets[lent]! < nextOffset; lent++) this.#leases[lent]?.lend()
+    return { chunks, sizeBytes, nextOffset }
   }
 
   /** Drops every chunk that reaches `offset` or beyond. */
@@ -113,12 +154,22 @@ export class HotTail {
     while (this.#chunks.length > this.#head && this.#endOffset > offset) {
       this.#budget.removed(this.#chunks.pop()!.length + CHUNK_OVERHEAD_BYTES)
       this.#endOffset = this.#baseOffsets.pop()!
+      this.#leases.pop()?.release()
     }
   }
 
   clear(): void {
-    for (let i = this.#head; i < this.#chunks.length; i++) this.#budget.removed(this.#chunks[i]!.length + CHUNK_OVERHEAD_BYTES)
+    for (let i = this.#head; i < this.#chunks.length; i++) {
+      this.#budget.removed(this.#chunks[i]!.length + CHUNK_OVERHEAD_BYTES)
+      this.#leases[i]?.release()
+    }
+    this.#forget()
+  }
+
+  #forget(): void {
+    if (this.#chunks.length === 0) return
     this.#chunks = []
+    this.#leases = []
     this.#baseOffsets = []
     this.#head = 0
   }
@@ -126,13 +177,14 @@ export class HotTail {
   evictOldest(): void {
     if (this.#head === this.#chunks.length) return
     this.#budget.removed(this.#chunks[this.#head]!.length + CHUNK_OVERHEAD_BYTES)
-    this.#chunks[this.#head++] = EMPTY
+    this.#chunks[this.#head] = EMPTY
+    this.#leases[this.#head]?.release()
+    this.#leases[this.#head++] = undefined
     if (this.#head === this.#chunks.length) {
-      this.#chunks = []
-      this.#baseOffsets = []
-      this.#head = 0
+      this.#forget()
     } else if (this.#head >= COMPACT_FROM && this.#head * 2 >= this.#chunks.length) {
       this.#chunks = this.#chunks.slice(this.#head)
+      this.#leases = this.#leases.slice(this.#head)
       this.#baseOffsets = this.#baseOffsets.slice(this.#head)
       this.#head = 0
     }

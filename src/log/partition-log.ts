@@ -12,7 +12,9 @@ import {
   RECORD_LIST_TOO_LARGE,
 } from '../protocol/errors.ts'
 import { assert } from '../util/assert.ts'
+import type { Lease } from '../util/buffer-pool.ts'
 import type { Uuid } from '../util/uuid.ts'
+import { type AppendResult, rejected } from './append-result.ts'
 import { type CheckpointPace, Checkpoints } from './checkpoints.ts'
 import { ColdReader, segmentAt } from './cold-reader.ts'
 import type { LogConfig } from './config.ts'
@@ -35,7 +37,7 @@ import { type UnpackBudget, validateBatch } from './validate.ts'
 import { DamagedLogError, headerFault, type LogSlice, type ReadBounds } from './walk.ts'
 import { isFull, LogWriter, type WriterOwner } from './writer.ts'
 
-/** So long after somebody read up to the end of a log its newest bytes are kept in memory. */
+export type { AppendResult } from './append-result.ts'
 
 /** What the logs of a node share. */
 export interface LogWorld {
@@ -45,24 +47,6 @@ export interface LogWorld {
   /** The node stops. */
   fail(error: Error): void
 }
-
-export type AppendResult =
-  | {
-      readonly ok: true
-      readonly baseOffset: number
-      readonly lastOffset: number
-      /** -1 on a CreateTime topic. */
-      readonly logAppendTimeMs: number
-      /** The batch was stored before; the offsets are those of then. It is acknowledged like any: once lastOffset is below the high watermark. */
-      readonly duplicate: boolean
-      readonly sizeBytes: number
-    }
-  | {
-      readonly ok: false
-      readonly errorCode: number
-      readonly errorMessage: string
-      readonly recordErrors: readonly { readonly batchIndex: number; readonly batchIndexErrorMessage: string | null }[]
-    }
 
 export class PartitionLog {
   readonly topic: string
@@ -76,7 +60,6 @@ export class PartitionLog {
   readonly #writer: LogWriter
   readonly #checkpoints: Checkpoints
   readonly #hotTail: HotTail
-  /** When somebody last read up to the end. */
   readonly #loose: LooseMark
   #config: LogConfig
   #segments: Segment[]
@@ -127,7 +110,7 @@ export class PartitionLog {
     this.#hasGaps = state.marks.has('gaps')
     this.#producers = recovered.producers
     this.epochs = new LeaderEpochs(recovered.epochs).follow(this)
-    this.#hotTail = new HotTail(world.hotTails)
+    this.#hotTail = new HotTail(world.hotTails, { clock: env.clock, isAwaited: o.isAwaited })
     this.#writer = new LogWriter(env.clock, this.#writerOwner(), endOffset)
     const fail = (error: Error) => this.#fail(error)
     this.#storedEpochs = new StoredEpochs({ epochs: this.epochs, durable: home.durable, stored: () => this.#progressed(), fail })
@@ -214,10 +197,11 @@ export class PartitionLog {
    * Validates one batch, judges its producer's sequence, assigns offsets and queues it for this turn's write. `onProgress` tells when it is
    * written and flushed; there is no promise per append.
    * @param b  exactly one batch, baseOffset 0; patched in place (or replaced when it must be rebuilt), and kept by reference
+   * @param o  lease: of the memory `b` lies in, retained while it is kept
    */
   appendAsLeader(
     b: Buffer,
-    o: { leaderEpoch: number; origin: 'client' | 'coordinator'; unpacking?: UnpackBudget | undefined },
+    o: { leaderEpoch: number; origin: 'client' | 'coordinator'; unpacking?: UnpackBudget | undefined; lease?: Lease | undefined },
   ): AppendResult {
     if (this.#refusal !== undefined) return rejected(KAFKA_STORAGE_ERROR, `The log takes no records: ${this.#refusal.message}`)
     const validated = validateBatch(b, this.#config, { now: this.#world.env.clock.wallTime(), origin: o.origin, unpacking: o.unpacking })
@@ -237,7 +221,7 @@ export class PartitionLog {
     if (answer !== undefined) return answer
 
     this.#storedEpochs.note(o.leaderEpoch, baseOffset)
-    this.#push(stored, it)
+    this.#push(stored, it, stored === b ? o.lease : undefined)
     return {
       ok: true,
       baseOffset,
@@ -287,11 +271,11 @@ export class PartitionLog {
     return { ok: true, baseOffset, lastOffset, logAppendTimeMs, duplicate: true, sizeBytes: 0 }
   }
 
-  #push(b: Buffer, it: ProducerBatch | undefined): void {
+  #push(b: Buffer, it: ProducerBatch | undefined, lease?: Lease): void {
     const baseOffset = this.#logEndOffset
     const segment = this.#activeSegment(b)
     segment.append(b, 0, b.length)
-    this.#writer.push(segment, b, baseOffset, segment.endOffset)
+    this.#writer.push(segment, { bytes: b, lease }, baseOffset, segment.endOffset)
     this.#logEndOffset = segment.endOffset
     if (it !== undefined) this.#producers.apply(it)
     this.#loose.appending()
@@ -351,7 +335,8 @@ export class PartitionLog {
         await this.#home.makeNamesDurable(!this.#isNamed)
         this.#isNamed = true
       },
-      wrote: (chunks, baseOffset, endOffset) => this.#hotTail.pushAll(chunks, baseOffset, endOffset),
+      keepsWritten: () => this.#hotTail.isWanted,
+      wrote: group => this.#hotTail.wrote(group),
       progressed: () => this.#progressed(),
       full: (error, cut) => this.#full(error, cut),
       failed: error => this.#fail(error),
@@ -426,7 +411,8 @@ export class PartitionLog {
     const endOffset = Math.min(o.endOffset, this.#writer.writtenOffset)
     if (o.offset >= endOffset) return { chunks: [], sizeBytes: 0, nextOffset: o.offset }
     const bounds = endOffset === o.endOffset ? o : { ...o, endOffset }
-    return this.#hotTail.holds(o.offset) ? this.#hotTail.read(bounds) : this.#guard(() => this.#coldReader.read(this.#segments, bounds))
+    if (this.#hotTail.holds(o.offset)) return this.#hotTail.noteRead(this.#hotTail.read(bounds), this.flushedOffset)
+    return this.#guard(async () => this.#hotTail.noteRead(await this.#coldReader.read(this.#segments, bounds), this.flushedOffset))
   }
 
   /** The first record of the log, below endOffset, whose timestamp is at or after this one. @throws KafkaError KAFKA_STORAGE_ERROR | CORRUPT_MESSAGE */
@@ -598,8 +584,4 @@ export class PartitionLog {
     this.#exclusive = result.catch((error: Error) => this.#fail(error))
     return result
   }
-}
-
-function rejected(errorCode: number, errorMessage: string): AppendResult {
-  return { ok: false, errorCode, errorMessage, recordErrors: [] }
 }

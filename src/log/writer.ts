@@ -4,6 +4,7 @@
 
 import type { Clock, DiskFile, EnvError, Timer } from '../env/env.ts'
 import { assert } from '../util/assert.ts'
+import type { Lease } from '../util/buffer-pool.ts'
 import { flushFile } from './home.ts'
 import type { Segment } from './segment.ts'
 
@@ -19,6 +20,8 @@ const WRITE_BYTES = 1024 * 1024
  * a small part of a large request, whose memory it would hold in the hot tail.
  */
 const SMALL_CHUNK_BYTES = 4096
+/** The door to the disk joins a few small chunks better. */
+const MANY_CHUNKS = 256
 /** Even a log that promises unflushed records is flushed after so many bytes, to bound recovery and what a power cut takes. */
 const BACKGROUND_FLUSH_BYTES = 64 * 1024 * 1024
 
@@ -31,8 +34,10 @@ export interface WriterOwner {
   makeNameDurable(segment: Segment): Promise<void>
   /** Called before the first file is made. */
   prepareFolder(): Promise<void>
-  /** These bytes are in the file, and `writtenOffset` has moved. */
-  wrote(chunks: readonly Buffer[], baseOffset: number, endOffset: number): void
+  /** Whether the bytes written now will be kept by `wrote`. */
+  keepsWritten(): boolean
+  /** These bytes are in the file, and `writtenOffset` has moved. Their leases are the owner's from now on. */
+  wrote(group: WrittenGroup): void
   /** `writtenOffset` or `flushedOffset` moved. */
   progressed(): void
   /** The disk is full: everything behind `writtenOffset` is given up. The file is being cut back to it; `cut` settles then. */
@@ -41,11 +46,24 @@ export interface WriterOwner {
   failed(error: Error): void
 }
 
-class WriteGroup {
+/** Whole batches, and of what memory each chunk of them is. */
+export interface WrittenGroup {
+  readonly chunks: readonly Buffer[]
+  readonly leases: readonly (Lease | undefined)[]
+  /** As `keepsWritten` said. */
+  readonly isKept: boolean
+  readonly baseOffset: number
+  readonly endOffset: number
+}
+
+class WriteGroup implements WrittenGroup {
   readonly segment: Segment
   readonly baseOffset: number
   endOffset: number
   chunks: Buffer[] = []
+  /** Given up, not released, when the write fails: the disk may still have its hands on the bytes. */
+  leases: (Lease | undefined)[] = []
+  isKept = false
   sizeBytes = 0
 
   constructor(segment: Segment, baseOffset: number) {
@@ -95,13 +113,20 @@ export class LogWriter {
   }
 
   /** Queues whole batches for this turn's write. Offsets follow on those queued before. */
-  push(segment: Segment, chunk: Buffer, baseOffset: number, endOffset: number): void {
+  push(
+    segment: Segment,
+    { bytes: chunk, lease }: { bytes: Buffer; lease: Lease | undefined },
+    baseOffset: number,
+    endOffset: number,
+  ): void {
     let group = this.#queue[this.#queue.length - 1]
     if (group === undefined || group.segment !== segment || group.sizeBytes + chunk.length > WRITE_BYTES) {
       group = new WriteGroup(segment, baseOffset)
       this.#queue.push(group)
     }
+    lease?.retain()
     group.chunks.push(chunk)
+    group.leases.push(lease)
     group.sizeBytes += chunk.length
     group.endOffset = endOffset
     segment.pinned = true
@@ -175,7 +200,8 @@ export class LogWriter {
     this.#queue.shift()
     this.#writing = true
     this.#startedOffset = group.endOffset
-    if (group.sizeBytes <= group.chunks.length * SMALL_CHUNK_BYTES) group.chunks = [Buffer.concat(group.chunks)]
+    group.isKept = this.#owner.keepsWritten()
+    if (group.sizeBytes <= group.chunks.length * SMALL_CHUNK_BYTES && (group.isKept || group.chunks.length > MANY_CHUNKS)) join(group)
     file.write(group.chunks, group.segment.writtenBytes, error => {
       this.#writing = false
       if (this.#stopped !== undefined) this.#rest()
@@ -191,7 +217,7 @@ export class LogWriter {
     this.#unflushedBytes += group.sizeBytes
     if (this.#dirty[this.#dirty.length - 1] !== segment) this.#dirty.push(segment)
     this.writtenOffset = group.endOffset
-    this.#owner.wrote(group.chunks, group.baseOffset, group.endOffset)
+    this.#owner.wrote(group)
     this.#maybeFlush()
     this.#writeNext()
     this.#owner.progressed()
@@ -358,6 +384,12 @@ export class LogWriter {
       else waiter.reject(result)
     }
   }
+}
+
+function join(group: WriteGroup): void {
+  group.chunks = [Buffer.concat(group.chunks, group.sizeBytes)]
+  for (const lease of group.leases) lease?.release()
+  group.leases = [undefined]
 }
 
 /** Durably: what a failed write left behind must not come back. */

@@ -1,9 +1,13 @@
 // Cuts a byte stream into Kafka frames: an int32 length, then that many bytes. Pure: bytes in, frames out.
 //
-// Memory. A frame becomes one buffer of exactly its size, because what is cut out of it (record batches) is kept for long, and the chunks are the
-// socket's to read into again. A claimed length is only a claim: the buffer grows with what has
-// arrived (at most four times that, or 16 KiB), so a peer that announces 100 MiB and sends nothing costs 16 KiB.
+// Memory. A frame becomes one buffer, because what is cut out of it (record batches) is kept for a while, and the chunks are the socket's to read
+// into again: of exactly its size, or from a pool when there is one. A claimed length is only a claim: the buffer grows with what has arrived (at most
+// four times that, or 16 KiB), so a peer that announces 100 MiB and sends nothing costs 16 KiB. It is believed as far as memory lies idle in the pool.
 import { ProtocolError } from '../protocol/errors.ts'
+import type { BufferPool, Lease } from '../util/buffer-pool.ts'
+
+/** @param lease  of the frame's memory, when it comes from a pool; the receiver holds it */
+export type FrameReceiver = (frame: Buffer, lease: Lease | undefined) => void
 
 const FIRST_BYTES = 16 * 1024
 const GROWTH = 4
@@ -11,16 +15,19 @@ const EMPTY = Buffer.alloc(0)
 
 export class FrameReader {
   readonly #maxFrameBytes: number
+  readonly #pool: BufferPool | undefined
   /** The four length bytes seen so far; `#lengthBytes` of them are valid. */
   #length = 0
   #lengthBytes = 0
   /** -1 between frames. */
   #frameBytes = -1
-  #frame = EMPTY
+  #frame: Buffer = EMPTY
+  #lease: Lease | undefined
   #filled = 0
 
-  constructor(maxFrameBytes: number) {
+  constructor(maxFrameBytes: number, pool?: BufferPool) {
     this.#maxFrameBytes = maxFrameBytes
+    this.#pool = pool
   }
 
   /** Bytes held for a frame that is not whole yet. */
@@ -32,7 +39,7 @@ export class FrameReader {
    * Takes the next bytes of the stream and calls `onFrame` for each frame they complete, in order.
    * @throws ProtocolError for a length below 0 or above the limit, after the frames before it; the stream cannot be read on then
    */
-  push(chunk: Buffer, onFrame: (frame: Buffer) => void): void {
+  push(chunk: Buffer, onFrame: FrameReceiver): void {
     let p = 0
     while (p < chunk.length) {
       if (this.#frameBytes < 0) {
@@ -41,19 +48,13 @@ export class FrameReader {
         if (this.#frameBytes > 0 && p === chunk.length) return
       }
       if (this.#filled === 0 && chunk.length - p >= this.#frameBytes) {
-        const frame = cut(chunk, p, this.#frameBytes)
+        this.#allocate(this.#frameBytes)
+        chunk.copy(this.#frame, 0, p, p + this.#frameBytes)
         p += this.#frameBytes
-        this.#frameBytes = -1
-        onFrame(frame)
+        this.#handOver(onFrame)
       } else {
         p += this.#fill(chunk, p)
-        if (this.#filled === this.#frameBytes) {
-          const frame = this.#frame
-          this.#frame = EMPTY
-          this.#filled = 0
-          this.#frameBytes = -1
-          onFrame(frame)
-        }
+        if (this.#filled === this.#frameBytes) this.#handOver(onFrame)
       }
     }
   }
@@ -86,19 +87,40 @@ export class FrameReader {
   #fill(chunk: Buffer, p: number): number {
     const count = Math.min(chunk.length - p, this.#frameBytes - this.#filled)
     const needed = this.#filled + count
-    if (needed > this.#frame.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.min(this.#frameBytes, Math.max(FIRST_BYTES, GROWTH * needed)))
-      this.#frame.copy(grown, 0, 0, this.#filled)
-      this.#frame = grown
-    }
+    if (needed > this.#frame.length) this.#grow(needed)
     chunk.copy(this.#frame, this.#filled, p, p + count)
     this.#filled = needed
     return count
   }
-}
 
-function cut(chunk: Buffer, p: number, length: number): Buffer {
-  const frame = length < FIRST_BYTES / 8 ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length)
-  chunk.copy(frame, 0, p, p + length)
-  return frame
+  #grow(needed: number): void {
+    const before = this.#frame
+    const lease = this.#lease
+    const idle = this.#pool?.takeIdle(this.#frameBytes)
+    if (idle === undefined) this.#allocate(Math.min(this.#frameBytes, Math.max(FIRST_BYTES, GROWTH * needed)))
+    else this.#use(idle)
+    before.copy(this.#frame, 0, 0, this.#filled)
+    lease?.release()
+  }
+
+  #allocate(bytes: number): void {
+    this.#lease = this.#pool?.take(bytes)
+    if (this.#lease !== undefined) this.#frame = this.#lease.bytes
+    else this.#frame = bytes < FIRST_BYTES / 8 ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes)
+  }
+
+  #use(lease: Lease): void {
+    this.#lease = lease
+    this.#frame = lease.bytes
+  }
+
+  #handOver(onFrame: FrameReceiver): void {
+    const frame = this.#frame.length === this.#frameBytes ? this.#frame : this.#frame.subarray(0, this.#frameBytes)
+    const lease = this.#lease
+    this.#frame = EMPTY
+    this.#lease = undefined
+    this.#filled = 0
+    this.#frameBytes = -1
+    onFrame(frame, lease)
+  }
 }

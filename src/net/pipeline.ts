@@ -5,6 +5,8 @@
 // consecutive requests that may overlap (Produce, whose appends happen in call order and whose waiting is for replication only) run
 // together, so that one connection keeps several acks=all batches in flight.
 
+import type { Lease } from '../util/buffer-pool.ts'
+
 /** What became of a request: the chunks of its answer, nothing to send (acks=0), or the end of the connection with its reason. */
 export type Outcome =
   | { readonly type: 'answer'; readonly chunks: readonly Uint8Array[] }
@@ -15,6 +17,8 @@ export interface Exchange {
   /** Counted as in flight until the outcome is taken. */
   readonly sizeBytes: number
   readonly frame: Buffer
+  /** Of the frame's memory; the exchange holds it until the handler releases it. */
+  readonly lease: Lease | undefined
   readonly mayOverlap: boolean
   started: boolean
   outcome: Outcome | undefined
@@ -38,14 +42,15 @@ export class Pipeline {
     return this.#exchanges.length - this.#head
   }
 
-  add(frame: Buffer, mayOverlap: boolean): void {
-    this.#push({ frame, sizeBytes: frame.length, mayOverlap, started: false, outcome: undefined })
+  add(frame: Buffer, mayOverlap: boolean, lease?: Lease): void {
+    this.#push({ frame, lease, sizeBytes: frame.length, mayOverlap, started: false, outcome: undefined })
   }
 
   /** The connection ends once everything accepted so far is answered. */
   addClose(reason: string): void {
     this.#push({
       frame: Buffer.alloc(0),
+      lease: undefined,
       sizeBytes: 0,
       mayOverlap: false,
       started: false,

@@ -13,6 +13,7 @@
 import type { Env, EnvError, Socket, Timer } from '../env/env.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { assert } from '../util/assert.ts'
+import type { BufferPool, Lease } from '../util/buffer-pool.ts'
 import { FrameReader } from './frames.ts'
 import { type Exchange, Pipeline } from './pipeline.ts'
 import type { IncomingRequest, ServerConnection, ServerOptions } from './server.ts'
@@ -23,6 +24,15 @@ const MAX_IN_FLIGHT_REQUESTS = 256
 const TURN_MS = 10
 /** For the peer to take our last bytes and close, and for answers to a client that ended its direction. */
 const LINGER_MS = 1000
+
+/** What the server gives a connection. */
+interface Identity {
+  readonly id: number
+  readonly listenerName: string
+  readonly unsent: UnsentBytes
+  /** Where the memory of request frames comes from. */
+  readonly frames: BufferPool
+}
 
 /** Of all connections whose clients are behind with taking them. */
 export interface UnsentBytes {
@@ -57,7 +67,7 @@ export class AcceptedConnection implements ServerConnection {
   #idle: Timer | undefined
   #lastActivity: number
 
-  constructor(env: Env, socket: Socket, options: ServerOptions, identity: { id: number; listenerName: string; unsent: UnsentBytes }) {
+  constructor(env: Env, socket: Socket, options: ServerOptions, identity: Identity) {
     this.id = identity.id
     this.listenerName = identity.listenerName
     this.clientHost = socket.remoteHost
@@ -66,7 +76,7 @@ export class AcceptedConnection implements ServerConnection {
     this.#socket = socket
     this.#unsent = identity.unsent
     this.#options = options
-    this.#frames = new FrameReader(options.maxRequestBytes)
+    this.#frames = new FrameReader(options.maxRequestBytes, identity.frames)
     this.#lastActivity = env.clock.now()
     if (options.idleTimeoutMs !== undefined) this.#watchIdle(options.idleTimeoutMs)
     socket.handle({
@@ -109,13 +119,15 @@ export class AcceptedConnection implements ServerConnection {
     if (this.#state === 'open' || this.#state === 'draining') this.#pump()
   }
 
+  readonly #accept = (frame: Buffer, lease: Lease | undefined): void => {
+    if (this.#state === 'open') this.#pipeline.add(frame, this.#options.mayOverlap(frame), lease)
+  }
+
   #read(chunk: Buffer): void {
     this.#lastActivity = this.#env.clock.now()
     if (this.#state !== 'open') return
     try {
-      this.#frames.push(chunk, frame => {
-        if (this.#state === 'open') this.#pipeline.add(frame, this.#options.mayOverlap(frame))
-      })
+      this.#frames.push(chunk, this.#accept)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#pipeline.addClose(error.message)
@@ -249,6 +261,10 @@ class Request implements IncomingRequest {
 
   get frame(): Buffer {
     return this.#exchange.frame
+  }
+
+  get lease(): Lease | undefined {
+    return this.#exchange.lease
   }
 
   respond(chunks: readonly Uint8Array[]): void {

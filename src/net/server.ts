@@ -1,7 +1,14 @@
 // Listens, accepts, frames, and hands requests up; owns every connection it accepted. Knows nothing of what a request means.
 // Facts: socket.request.max.bytes 100 MiB, connections.max.idle.ms 10 min (kafka.network.SocketServer).
-import type { Env, NetListener, Socket } from '../env/env.ts'
+import type { Env, NetListener, Socket, Timer } from '../env/env.ts'
+import { BufferPool, type Lease } from '../util/buffer-pool.ts'
 import { AcceptedConnection, type UnsentBytes } from './server-connection.ts'
+
+/** Smaller frames are left to the garbage collector, which handles them well. */
+const POOLED_FRAME_BYTES = 4096
+/** Memory of frames that may lie unused between two requests, and for how long. */
+const IDLE_FRAMES_BYTES = 16 * 1024 * 1024
+const SHRINK_FRAMES_MS = 5000
 
 export interface ServerOptions {
   /** Port 0 takes any free port; `Server.listeners` says which. */
@@ -32,8 +39,10 @@ export interface ListenerAddress {
 
 export interface IncomingRequest {
   readonly connection: ServerConnection
-  /** The bytes after the length. The handler's to keep and to change. */
+  /** The bytes after the length. The handler's to keep and to change, until it releases the lease. */
   readonly frame: Buffer
+  /** Of the frame's memory, when it can be used again. A handler that keeps nothing of the frame releases it; that is never a duty. */
+  readonly lease: Lease | undefined
   /** The whole answer with its length prefix, by reference. A no-op when the client is gone. */
   respond(chunks: readonly Uint8Array[]): void
   /** The request is done and has no answer (acks=0). */
@@ -61,6 +70,8 @@ export class Server {
   readonly #bound: NetListener[] = []
   readonly #connections = new Set<AcceptedConnection>()
   readonly #unsent: UnsentBytes = { bytes: 0 }
+  readonly #frames: BufferPool
+  #framesTimer: Timer | undefined
   #lastId = 0
   #closing: Promise<void> | undefined
   #onEmpty: (() => void) | undefined
@@ -88,6 +99,11 @@ export class Server {
   private constructor(env: Env, options: ServerOptions) {
     this.#env = env
     this.#options = options
+    this.#frames = new BufferPool({
+      smallestBytes: env.poisonsMemory ? 0 : POOLED_FRAME_BYTES,
+      maxIdleBytes: IDLE_FRAMES_BYTES,
+      poisons: env.poisonsMemory,
+    })
     this.listeners = []
   }
 
@@ -107,6 +123,7 @@ export class Server {
   }
 
   async #close(graceMs: number): Promise<void> {
+    this.#framesTimer?.cancel()
     const unbound = this.#bound.map(listener => listener.close())
     for (const connection of this.#connections) connection.drain('server closed')
     if (this.#connections.size > 0) {
@@ -133,12 +150,26 @@ export class Server {
       })
       return
     }
-    const connection = new AcceptedConnection(this.#env, socket, this.#options, { id: ++this.#lastId, listenerName, unsent: this.#unsent })
+    const connection = new AcceptedConnection(this.#env, socket, this.#options, {
+      id: ++this.#lastId,
+      listenerName,
+      unsent: this.#unsent,
+      frames: this.#frames,
+    })
     this.#connections.add(connection)
+    this.#framesTimer ??= this.#env.clock.setTimer(SHRINK_FRAMES_MS, this.#shrinkFrames)
     connection.onClose(() => {
       this.#connections.delete(connection)
       if (this.#connections.size === 0) this.#onEmpty?.()
     })
+  }
+
+  readonly #shrinkFrames = (): void => {
+    this.#framesTimer = undefined
+    this.#frames.shrink()
+    if (this.#closing === undefined && (this.#connections.size > 0 || this.#frames.idleBytes > 0)) {
+      this.#framesTimer = this.#env.clock.setTimer(SHRINK_FRAMES_MS, this.#shrinkFrames)
+    }
   }
 
   #refusal(): string | undefined {

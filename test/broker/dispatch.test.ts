@@ -63,6 +63,7 @@ async function outcomeOf(frame: Buffer, broker: Broker): Promise<{ answer?: Buff
     const request: IncomingRequest = {
       connection,
       frame,
+      lease: undefined,
       respond: chunks => resolve({ answer: Buffer.concat(chunks) }),
       respondNothing: () => resolve({}),
       close: reason => resolve({ closed: reason }),

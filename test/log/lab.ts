@@ -36,6 +36,8 @@ export class Lab {
   /** The disk as the store sees it. */
   watch: (disk: Disk) => Disk = disk => disk
   progressCount = 0
+  /** Somebody waits for the next bytes. */
+  awaited = true
 
   constructor(seed: number, o: LabOptions = {}) {
     this.world = new SimWorld(seed)
@@ -75,7 +77,14 @@ export class Lab {
 
   async openLog(topicId = TOPIC_ID): Promise<PartitionLog> {
     const onProgress = () => void this.progressCount++
-    const opened = await this.store.openPartition({ topic: 't', topicId, partition: 0, config: this.config, onProgress })
+    const opened = await this.store.openPartition({
+      topic: 't',
+      topicId,
+      partition: 0,
+      config: this.config,
+      onProgress,
+      isAwaited: () => this.awaited,
+    })
     this.log = opened.log
     this.verdict = opened.verdict
     this.loose = opened.loose

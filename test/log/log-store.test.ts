@@ -9,7 +9,14 @@ const OTHER_ID = `B${TOPIC_ID.slice(1)}`
 async function openMany(lab: Lab, count: number): Promise<{ logs: PartitionLog[]; verdicts: Set<Verdict> }> {
   const opened = await Promise.all(
     Array.from({ length: count }, (_, partition) =>
-      lab.store.openPartition({ topic: 'many', topicId: OTHER_ID, partition, config: lab.config, onProgress: () => {} }),
+      lab.store.openPartition({
+        topic: 'many',
+        topicId: OTHER_ID,
+        partition,
+        config: lab.config,
+        onProgress: () => {},
+        isAwaited: () => true,
+      }),
     ),
   )
   return { logs: opened.map(({ log }) => log), verdicts: new Set(opened.map(({ verdict }) => verdict)) }

@@ -155,6 +155,7 @@ export class HandWorld {
       },
       disk: { open: absent, list: absent, makeDirectory: absent, rename: absent, remove: absent, syncDirectory: absent, space: absent },
       kv: { open: absent },
+      poisonsMemory: true,
       logger,
     }
   }

@@ -55,6 +55,8 @@ const NO_RECORD_ERRORS: PartitionAnswer['recordErrors'] = []
 const WITHOUT_LOG_START: ReadonlySet<number> = new Set([CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, KAFKA_STORAGE_ERROR])
 
 export const produce = handler(Produce, {
+  // Batches are the log's, which retains; the rest is copied while it is decoded.
+  keepsNothing: true,
   answer(broker, request, context) {
     if (isTransactional(request)) return refuseAll(request, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, context)
     const appended: Appended[] = []
@@ -121,7 +123,7 @@ function appendOne(broker: Broker, one: OnePartition): number {
   if (typeof replica === 'number') return replica
   if (acks === -1 && !hasEnoughReplicas(replica.leader!)) return NOT_ENOUGH_REPLICAS
 
-  const result = replica.append(single.batch, one.unpacking)
+  const result = replica.append(single.batch, one.unpacking, context.lease)
   if (result.ok || !WITHOUT_LOG_START.has(result.errorCode)) answer.logStartOffset = replica.log.logStartOffset
   if (!result.ok) return refuse(answer, result)
   answer.baseOffset = result.baseOffset

@@ -24,7 +24,8 @@ export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
   const clock = options.clock ?? new RealClock()
   const logger = options.logger ?? realLogger()
   const disk = options.disk ?? memoryDisk(clock)
-  return { clock, random: realRandom, net: options.net ?? new RealNet(clock, logger), disk, kv: memoryKv(clock, disk), logger }
+  const net = options.net ?? new RealNet(clock, logger)
+  return { clock, random: realRandom, net, disk, kv: memoryKv(clock, disk), logger, poisonsMemory: true }
 }
 
 export function memoryDisk(clock: Clock = new RealClock()): MemoryDisk {

@@ -19,5 +19,6 @@ export function realEnv(options: { readonly logger?: Logger } = {}): Env {
     disk: new RealDisk(clock, pool),
     kv: new RealKvStore(pool),
     logger,
+    poisonsMemory: false,
   }
 }

@@ -1,5 +1,6 @@
 // The simulated disk door: what the storage holds, later, by a seeded delay; sometimes not at all.
 
+import { assert } from '../../util/assert.ts'
 import { type DirectoryEntry, type Disk, type DiskFile, EnvError } from '../env.ts'
 import type { FileNode } from '../memory/tree.ts'
 import type { SimProcess } from './host.ts'
@@ -145,6 +146,7 @@ class SimFile implements DiskFile {
     const change = { type: 'write', position, bytes: kept } as const
     this.#history.underWay.add(change)
     const carryOut = () => {
+      assert(Buffer.concat(chunks).equals(bytes), `bytes on their way to ${this.#path} were changed before they were written`)
       this.#history.underWay.delete(change)
       if (kept.length > 0) this.#node.bytes.write(kept, position)
       this.#history.add(change)

@@ -99,6 +99,7 @@ export class SimHost {
       disk: new SimDisk(process, this.storage, stream('disk')),
       kv: new SimKvStore(process, this.storage, stream('kv')),
       logger: new SimLogger(process),
+      poisonsMemory: true,
     }
   }
 }
