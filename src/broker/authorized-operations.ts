@@ -16,5 +16,7 @@ const bitField = (operations: readonly number[]): number => operations.reduce((b
 export const TOPIC_OPERATIONS = bitField([READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS])
 export const CLUSTER_OPERATIONS = bitField([CREATE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE])
 
+export const GROUP_OPERATIONS = bitField([READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS])
+
 /** Nobody asked. */
 export const NOT_ASKED = -2147483648

@@ -33,6 +33,9 @@ export interface Broker {
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessions
   readonly answerRoom: AnswerRoom
+  readonly diskRoom: DiskRoom
+  /** The data directory, as it was given. */
+  readonly directory: string
   readonly topicCreation: TopicCreation
   /** The node is closing: nothing parks any more. */
   readonly closing: boolean

@@ -31,6 +31,8 @@ export class NodeBroker implements Broker {
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessions
   readonly answerRoom: AnswerRoom
+  readonly diskRoom: DiskRoom
+  readonly directory: string
   readonly topicCreation: TopicCreation
   readonly #publisher: MetadataPublisher
   readonly #lifetime: Lifetime
@@ -44,6 +46,8 @@ export class NodeBroker implements Broker {
       publisher: MetadataPublisher
       controller: ControllerOperations
       replicas: Replicas
+      diskRoom: DiskRoom
+      directory: string
       lifetime: Lifetime
       epoch: () => number
       /** Of the answers that clients are behind with taking. */
@@ -56,6 +60,8 @@ export class NodeBroker implements Broker {
     this.startConfig = o.config
     this.controller = o.controller
     this.replicas = o.replicas
+    this.diskRoom = o.diskRoom
+    this.directory = o.directory
     this.#publisher = o.publisher
     this.#lifetime = o.lifetime
     this.#config = this.#effectiveConfig()
@@ -125,7 +131,7 @@ export class NodeBroker implements Broker {
 
   async #createTopic(name: string): Promise<{ errorCode: number; errorMessage: string | null }> {
     const request = {
-      topics: [{ name, numPartitions: -1, replicationFactor: -1, configs: [], assignments: [], ...ownTopic(name, this.#config) }],
+      topics: [{ name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] }],
       timeoutMs: CREATION_TIMEOUT_MS,
       validateOnly: false,
     }

@@ -17,6 +17,7 @@ import { KafkaError, NONE } from '../protocol/errors.ts'
 import { SingleVoterQuorum } from '../raft/single-voter.ts'
 import { type Uuid, uuidFromBytes } from '../util/uuid.ts'
 import type { Broker } from './broker.ts'
+import { makeRoomToStart } from './disk-reserve.ts'
 import { behindRoom, DiskRoom } from './disk-room.ts'
 import { Dispatcher, mayOverlap } from './dispatch.ts'
 import { BOOTSTRAP_RECORDS, SUPPORTED_FEATURES } from './features.ts'
@@ -32,11 +33,11 @@ export interface NodeOptions {
   readonly config: Config
   /** The data directory; made when it is missing. */
   readonly directory: string
+  /** The size of a file that is kept to be given up on a full disk, so that the node can start there. Default 0: none. */
+  readonly reserveBytes?: number
 }
 
 export class Node {
-  /** The size of a file that is kept to be given up on a full disk, so that the node can start there. Default 0: none. */
-  readonly reserveBytes?: number
   readonly nodeId: number
   readonly clusterId: Uuid
   /** Of this incarnation. */
@@ -92,10 +93,10 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
   let unsentBytes = () => 0
 
   await refuseForeignDirectory(env.disk, directory)
+  await makeRoomToStart(env, directory)
   const meta = await env.kv.open(`${directory}/meta`, { urgent: true })
   lifetime.owns('meta', () => meta.close())
   const identity = await openIdentity(env, { directory, meta, nodeId })
-  await makeRoomToStart(env, directory)
   lifetime.owns('clean mark', () => (lifetime.failure === undefined && brokerEpoch !== -1 ? markClean(meta, brokerEpoch) : undefined))
 
   const publisher = new MetadataPublisher({ fail })
@@ -111,7 +112,21 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
   const incarnationId = uuidFromBytes(env.random.bytes(16))
   const store = await LogStore.open(env, { directory, meta, clean: identity.clean, fail })
   lifetime.owns('log store', () => store.close())
-  const replicas = new Replicas(env, {
+  const diskRoom: DiskRoom = new DiskRoom(env, {
+    directory,
+    floorBytes: () => broker.config['log.dir.free.bytes.min'],
+    reserveBytes,
+    roomAgain: () => replicas.resume(),
+    fail,
+  })
+  const ruin = (replica: { topicId: Uuid; partition: number }) => {
+    // Not registered yet: the registration says it. Closing: the next one does.
+    if (brokerEpoch === -1 || lifetime.closing) return
+    controller.ruinReplica({ brokerId: nodeId, brokerEpoch, ...replica }).catch((error: Error) => {
+      if (!(error instanceof KafkaError)) fail(error)
+    })
+  }
+  const replicas: Replicas = new Replicas(env, {
     nodeId,
     incarnationId,
     store,
@@ -119,6 +134,8 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
       const settings = topicConfig(config, configLayers(publisher.image, nodeId, topic))
       return { log: settings, minInsyncReplicas: settings.minInsyncReplicas }
     },
+    room: diskRoom,
+    ruin: (topicId, partition) => ruin({ topicId, partition }),
     fail,
   })
   lifetime.owns('replicas', () => replicas.close())
@@ -128,6 +145,8 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
     publisher,
     controller: behindRoom(controller, diskRoom),
     replicas,
+    diskRoom,
+    directory,
     lifetime,
     epoch: () => brokerEpoch,
     unsentBytes: () => unsentBytes(),
@@ -160,6 +179,8 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
     fail,
   })
   lifetime.owns('retention', () => retention.close())
+  lifetime.owns('disk room', () => diskRoom.close())
+  diskRoom.start()
 
   gate.open()
   env.logger.log('info', 'started node', { nodeId, clusterId: identity.clusterId, brokerEpoch })
@@ -187,8 +208,6 @@ interface Registration {
 async function register(controller: Controller, { identity, incarnationId, listeners, verdicts, rack }: Registration): Promise<number> {
   const { clusterId, nodeId, directoryId, previousBrokerEpoch } = identity
   const { response } = await controller.registerBroker({
-  lifetime.owns('disk room', () => diskRoom.close())
-  diskRoom.start()
     clusterId,
     brokerId: nodeId,
     incarnationId,

@@ -6,13 +6,18 @@ import type { Clock, Timer } from '../env/env.ts'
 
 // ------------------------------------------------------------------------------------------------------------------------------ produce
 
+/** Who waits for an offset. Told once per wait: 0 when it is reached, else why it never will be. */
+export interface OffsetWaiter {
+  settle(slot: number, errorCode: number): void
+}
+
 /** Waits of one partition for one moving offset (the high watermark, or the leader's own ackable offset). */
 export class OffsetWaits {
   /** In ascending order of the offsets. */
-  #waits: { requiredOffset: number; pending: PendingProduce; slot: number }[] = []
+  #waits: { requiredOffset: number; pending: OffsetWaiter; slot: number }[] = []
   #first = 0
 
-  add(requiredOffset: number, pending: PendingProduce, slot: number): void {
+  add(requiredOffset: number, pending: OffsetWaiter, slot: number): void {
     // Offsets are assigned in ascending order; only the duplicate of an earlier batch waits for an earlier one.
     let i = this.#waits.length
     while (i > this.#first && this.#waits[i - 1]!.requiredOffset > requiredOffset) i--
@@ -50,7 +55,7 @@ export class OffsetWaits {
 }
 
 /** One produce request whose partitions are appended and not yet acknowledged. Slots are numbered by the caller. */
-export class PendingProduce {
+export class PendingProduce implements OffsetWaiter {
   readonly #open: boolean[] = []
   #openCount = 0
   readonly #settled: (slot: number, errorCode: number) => void

@@ -24,6 +24,8 @@ export interface GroupSettings {
   readonly maxSize: number
   /** group.initial.rebalance.delay.ms */
   readonly initialRebalanceDelayMs: number
+  /** max.message.bytes of __consumer_offsets: what a group may keep is bounded by it. */
+  readonly maxRecordBytes: number
 }
 
 /** Both clocks at the time of an event. */
@@ -58,7 +60,7 @@ export type GroupEvent =
   | { readonly type: 'persisted'; readonly id: number; readonly errorCode: number }
   /** The client of a waiting request has gone. Its member stays until its session ends, and the answer is still given (to nobody), as in Kafka. */
   | { readonly type: 'gone'; readonly request: RequestToken }
-  /** Only after judgeDelete said NONE. */
+  /** Only after judgeDelete said NONE. The group is Dead; until its last `persist` is settled it still may have answers to give. */
   | { readonly type: 'delete' }
   /** The group leaves this coordinator: whoever waits gets the error, and the group is Dead. */
   | { readonly type: 'unload'; readonly errorCode: number }
