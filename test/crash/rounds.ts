@@ -7,10 +7,13 @@ import { join } from 'node:path'
 import { Kafka } from '../../src/index.ts'
 import { type Broker, startBroker } from '../compat/broker.ts'
 import { built } from '../compat/root.ts'
+import { type AimName, type Promised, strike } from './aims.ts'
 import { type AckedRecord, findViolations, type ReadRecord } from './verdict.ts'
 
 export interface CrashOptions {
   readonly rounds: number
+  /** One after another, over and over. */
+  readonly aims: readonly AimName[]
   readonly partitions: number
   readonly writers: readonly WriterName[]
   /** Of `broker` beyond data directory and port, e.g. `-X key=value`. */
@@ -23,8 +26,9 @@ export type WriterName = 'ours' | 'librdkafka'
 
 export interface RoundReport {
   readonly round: number
-  /** Between the first ack of the round and the kill. */
-  readonly loadMs: number
+  readonly aim: AimName
+  /** The moment that was aimed at came. */
+  readonly hit: boolean
   /** Acks of this round, over all writers. */
   readonly acked: number
   /** From starting the process to its ready line. */
@@ -40,6 +44,14 @@ export interface CrashReport {
 }
 
 const TOPIC = 'crash'
+/** Its segments go by retention and by request. */
+const SHORT_TOPIC = 'crash-short'
+/** Rolls some times a second. */
+const SEGMENT_BYTES = '65536'
+const SHORT_CONFIGS = { 'internal.segment.bytes': '16384', 'retention.bytes': '50000', 'file.delete.delay.ms': '50' }
+const BROKER_SETTINGS = ['-X', 'log.retention.check.interval.ms=50']
+/** What is over the retention limits when nobody writes any more goes within this. */
+const RETENTION_MS = 500
 /** A writer that gets no ack within this time after a restart has lost its way. */
 const RESUME_DEADLINE_MS = 60_000
 
@@ -50,38 +62,68 @@ export async function runCrashRounds(options: CrashOptions): Promise<CrashReport
   const writers: Writer[] = []
   let passed = false
   try {
-    broker = await startBroker(['--port', '0', '--data', data, ...(options.brokerArgs ?? [])])
+    const settings = [...BROKER_SETTINGS, ...(options.brokerArgs ?? [])]
+    broker = await startBroker(['--port', '0', '--data', data, ...settings])
     const { bootstrap } = broker
-    const again = ['--port', bootstrap.slice(bootstrap.lastIndexOf(':') + 1), '--data', data, ...(options.brokerArgs ?? [])]
-    await withKafka(bootstrap, kafka => kafka.admin().createTopics([{ name: TOPIC, numPartitions: options.partitions }]))
-    for (const name of options.writers) writers.push(new Writer(name, bootstrap, options.partitions, folder, options.packages))
+    const again = ['--port', bootstrap.slice(bootstrap.lastIndexOf(':') + 1), '--data', data, ...settings]
+    const { partitions } = options
+    await withKafka(bootstrap, kafka =>
+      kafka.admin().createTopics([
+        { name: TOPIC, numPartitions: partitions, configs: { 'internal.segment.bytes': SEGMENT_BYTES } },
+        { name: SHORT_TOPIC, numPartitions: partitions, configs: SHORT_CONFIGS },
+      ]),
+    )
+    for (const topic of [TOPIC, SHORT_TOPIC])
+      for (const name of options.writers)
+        writers.push(new Writer({ name, topic, bootstrap, partitions, folder, packages: options.packages }))
     const acked = () => writers.reduce((sum, writer) => sum + writer.ackCount(), 0)
+    const promised: Promised = { lowWatermarks: new Map(), topics: new Map() }
+    const violations: string[] = []
 
     await everyWriterAcks(writers, 'at the start')
     for (let round = 1; round <= options.rounds; round++) {
       const before = acked()
-      const loadMs = 100 + Math.random() * 600
-      await new Promise(resolve => setTimeout(resolve, loadMs))
-      await broker.kill()
+      const aim = options.aims[(round - 1) % options.aims.length]!
+      const target = {
+        broker,
+        bootstrap,
+        logs: join(data, 'logs'),
+        topic: TOPIC,
+        shortTopic: SHORT_TOPIC,
+        partitions,
+        startArgs: again,
+        promised,
+      }
+      const hit = await strike(aim, target)
       const killed = performance.now()
       const ackedBeforeKill = acked()
-      const starting = performance.now()
       broker = await startBroker(again)
-      const readyMs = performance.now() - starting
+      const readyMs = performance.now() - killed
       await until(
         () => acked() > ackedBeforeKill,
         () => `no ack in round ${round}; ${writers.map(String).join('; ')}`,
       )
       const outageMs = performance.now() - killed
       await everyWriterAcks(writers, `in round ${round}`)
-      options.onRound?.({ round, loadMs, acked: ackedBeforeKill - before, readyMs, outageMs })
+      if (aim === 'topics') violations.push(...(await withKafka(bootstrap, kafka => topicFaults(kafka, promised))))
+      options.onRound?.({ round, aim, hit, acked: ackedBeforeKill - before, readyMs, outageMs })
     }
     for (const writer of writers) await writer.stop()
-    const all = writers.flatMap(writer => writer.acked())
-    const read = await withKafka(bootstrap, kafka => readAll(kafka, options.partitions))
-    const violations = findViolations(all, read)
+    await new Promise(resolve => setTimeout(resolve, RETENTION_MS))
+    let [ackedCount, readCount] = [0, 0]
+    for (const topic of [TOPIC, SHORT_TOPIC]) {
+      const all = writers.filter(writer => writer.topic === topic).flatMap(writer => writer.acked())
+      const { read, starts } = await withKafka(bootstrap, kafka => readAll(kafka, topic, partitions))
+      violations.push(...findViolations(all, read, { starts, limit: 5 }))
+      if (topic === TOPIC && [...starts.values()].some(start => start > 0)) violations.push(`${TOPIC} does not begin at 0: ${[...starts]}`)
+      for (const [partition, low] of topic === TOPIC ? [] : promised.lowWatermarks)
+        if (starts.get(partition)! < low)
+          violations.push(`deleted: partition ${partition} begins at ${starts.get(partition)}, ${low} was answered`)
+      ackedCount += all.length
+      readCount += read.length
+    }
     passed = violations.length === 0
-    return { acked: all.length, read: read.length, violations }
+    return { acked: ackedCount, read: readCount, violations }
   } finally {
     for (const writer of writers) writer.kill()
     await broker?.kill()
@@ -90,7 +132,17 @@ export async function runCrashRounds(options: CrashOptions): Promise<CrashReport
   }
 }
 
+interface WriterPlace {
+  readonly name: WriterName
+  readonly topic: string
+  readonly bootstrap: string
+  readonly partitions: number
+  readonly folder: string
+  readonly packages: string | undefined
+}
+
 class Writer {
+  readonly topic: string
   readonly #name: WriterName
   readonly #ackFile: string
   readonly #child: ChildProcess
@@ -102,12 +154,13 @@ class Writer {
   /** Acks seen when `hasNewAcks` last said yes. */
   #seen = 0
 
-  constructor(name: WriterName, bootstrap: string, partitions: number, folder: string, packages = '') {
+  constructor({ name, topic, bootstrap, partitions, folder, packages = '' }: WriterPlace) {
     this.#name = name
-    this.#ackFile = join(folder, `${name}.acks`)
+    this.topic = topic
+    this.#ackFile = join(folder, `${name}-${topic}.acks`)
     this.#ackDescriptor = openSync(this.#ackFile, 'a+')
     const script = built(name === 'ours' ? 'test/crash/writer.js' : 'test/crash/writer-librdkafka.js')
-    this.#child = spawn(process.execPath, [script, bootstrap, TOPIC, String(partitions), this.#ackFile, packages], {
+    this.#child = spawn(process.execPath, [script, bootstrap, topic, String(partitions), this.#ackFile, packages], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.#child.stderr!.on('data', (chunk: Buffer) => {
@@ -162,7 +215,7 @@ class Writer {
   }
 
   toString(): string {
-    return `${this.#name}: ${this.ackCount()} acks, it said ${JSON.stringify(this.#stderr.slice(-500))}`
+    return `${this.#name} to ${this.topic}: ${this.ackCount()} acks, it said ${JSON.stringify(this.#stderr.slice(-500))}`
   }
 }
 
@@ -191,16 +244,26 @@ async function withKafka<T>(bootstrap: string, use: (kafka: Kafka) => Promise<T>
   }
 }
 
-async function readAll(kafka: Kafka, partitions: number): Promise<ReadRecord[]> {
+/** What does not agree with what was answered about topics. */
+async function topicFaults(kafka: Kafka, { topics }: Promised): Promise<string[]> {
+  const there = new Set((await kafka.admin().listTopics()).map(({ name }) => name))
+  return [...topics]
+    .filter(([name, state]) => there.has(name) !== (state === 'there'))
+    .map(([name, state]) => `topics: ${name} should be ${state}`)
+}
+
+async function readAll(kafka: Kafka, topic: string, partitions: number): Promise<{ read: ReadRecord[]; starts: Map<number, number> }> {
   const consumer = kafka.consumer()
-  const all = Array.from({ length: partitions }, (_, partition) => ({ topic: TOPIC, partition }))
-  await consumer.assign(all.map(tp => ({ ...tp, position: 'earliest' as const })))
+  const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
+  const earliest = await kafka.admin().listOffsets(all.map(tp => ({ ...tp, spec: 'earliest' as const })))
+  const starts = new Map(earliest.map(({ partition, offset }) => [partition, offset]))
+  consumer.assign(all.map(tp => ({ ...tp, position: { offset: starts.get(tp.partition)! } })))
   const ends = await consumer.endOffsets(all)
-  let left = ends.reduce((sum, { offset }) => sum + offset, 0)
+  let left = ends.reduce((sum, { partition, offset }) => sum + offset - starts.get(partition)!, 0)
   const read: ReadRecord[] = []
   while (left > 0) {
     const records = await consumer.poll({ maxWaitMs: 5000 })
-    if (records.length === 0) throw new Error(`${left} records below the end are not delivered`)
+    if (records.length === 0) throw new Error(`${left} records of ${topic} below the end are not delivered`)
     left -= records.length
     for (const { partition, offset, value } of records) {
       const [writer, to, sequence] = value!.toString('latin1').split(' ') as [string, string, string]
@@ -209,5 +272,5 @@ async function readAll(kafka: Kafka, partitions: number): Promise<ReadRecord[]> 
     }
   }
   await consumer.close()
-  return read
+  return { read, starts }
 }

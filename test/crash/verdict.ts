@@ -15,8 +15,15 @@ export interface ReadRecord {
   readonly offset: number
 }
 
-/** Each a sentence; empty when all promises held. At most `limit` of each kind are spelled out. */
-export function findViolations(acked: readonly AckedRecord[], read: readonly ReadRecord[], limit = 5): string[] {
+/**
+ * Each a sentence; empty when all promises held. At most `limit` of each kind are spelled out.
+ * @param o  starts: by partition, the log start where it is not 0; what lay before it was deleted
+ */
+export function findViolations(
+  acked: readonly AckedRecord[],
+  read: readonly ReadRecord[],
+  { starts = new Map(), limit = 5 }: { starts?: ReadonlyMap<number, number>; limit?: number } = {},
+): string[] {
   const found = new Map<string, string[]>()
   const complain = (kind: string, sentence: string) => {
     const list = found.get(kind)
@@ -39,13 +46,14 @@ export function findViolations(acked: readonly AckedRecord[], read: readonly Rea
     if (before === undefined && record.sequence < last) complain('reordered', `${name(record)} is read after sequence ${last}`)
     lastSequence.set(stream, Math.max(last, record.sequence))
 
-    const expected = (lastOffset.get(record.partition) ?? -1) + 1
+    const expected = lastOffset.has(record.partition) ? lastOffset.get(record.partition)! + 1 : (starts.get(record.partition) ?? 0)
     if (record.offset !== expected)
       complain('offsets', `partition ${record.partition}: offset ${record.offset} is read where ${expected} was due`)
     lastOffset.set(record.partition, record.offset)
   }
   for (const record of acked) {
     const offset = offsets.get(key(record))
+    if (offset === undefined && record.offset < (starts.get(record.partition) ?? 0)) continue
     if (offset === undefined) complain('lost', `${name(record)} was acked at offset ${record.offset} and cannot be read`)
     else if (offset !== record.offset) complain('moved', `${name(record)} was acked at offset ${record.offset} and is read at ${offset}`)
   }
