@@ -5,11 +5,13 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Plugin, rolldown } from 'rolldown'
+import { precompiledSource } from './codecs.ts'
 
 const DIST = dirname(dirname(fileURLToPath(import.meta.url)))
 const ROOT = dirname(DIST)
 const BUNDLE = join(DIST, 'bundle')
 const ENTRY = 'ottla-entry'
+const PRECOMPILED_FILE = join(ROOT, 'src/protocol/precompiled.ts')
 const ENTRY_FILE = join(ROOT, `${ENTRY}.cjs`)
 
 /** Both halves are evaluated when they are asked for. */
@@ -27,7 +29,10 @@ const entry: Plugin = {
     if (id === './binding' && importer?.includes('classic-level')) return { id: 'classic-level/binding.js', external: true }
     return null
   },
-  load: id => (id === ENTRY_FILE ? ENTRY_SOURCE : null),
+  load(id) {
+    if (id === ENTRY_FILE) return ENTRY_SOURCE
+    return id === PRECOMPILED_FILE ? precompiledSource() : null
+  },
 }
 
 async function bundle(): Promise<void> {

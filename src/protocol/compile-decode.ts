@@ -4,6 +4,7 @@
 // frame costs time and memory in proportion to its length, and memory up to maxBytes.
 // A struct that may be null starts with one byte: -1 or 1 in its place, 0 or 1 as a tagged field.
 import { ProtocolError } from './errors.ts'
+import { type CodecFactory, PRECOMPILED } from './precompiled.ts'
 import {
   bigInt64,
   budget,
@@ -26,8 +27,8 @@ export type Decoder = (b: Buffer, p: number, end: number, whole: boolean, maxByt
 const RUNTIME = { ProtocolError, bigInt64, budget, clampedInt64, cursor, float64, text, uuid, uvarint, wideInt64, EMPTY: Buffer.alloc(0) }
 
 export function compileDecoder(name: string, fields: Fields, version: number, flexible: boolean): Decoder {
-  const source = decoderSource(fields, version, flexible)
-  return new Function('rt', 'name', source)(RUNTIME, name) as Decoder
+  const factory = PRECOMPILED.decoders[name] ?? (new Function('rt', 'name', decoderSource(fields, version, flexible)) as CodecFactory)
+  return factory(RUNTIME, name) as Decoder
 }
 
 export function decoderSource(fields: Fields, version: number, flexible: boolean): string {

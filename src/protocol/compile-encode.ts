@@ -4,6 +4,7 @@
 import { assert } from '../util/assert.ts'
 import { absentSource, fixedSize, isIn } from './compile-decode.ts'
 import { KafkaError, UNSUPPORTED_VERSION } from './errors.ts'
+import { type CodecFactory, PRECOMPILED } from './precompiled.ts'
 import type { Fields, Layout } from './schema.ts'
 import {
   putBigInt64,
@@ -37,8 +38,8 @@ const RUNTIME = {
 }
 
 export function compileEncoder(name: string, fields: Fields, version: number, flexible: boolean): Encoder {
-  const source = encoderSource(fields, version, flexible)
-  return new Function('rt', 'name', source)(RUNTIME, name) as Encoder
+  const factory = PRECOMPILED.encoders[name] ?? (new Function('rt', 'name', encoderSource(fields, version, flexible)) as CodecFactory)
+  return factory(RUNTIME, name) as Encoder
 }
 
 export function encoderSource(fields: Fields, version: number, flexible: boolean): string {
