@@ -21,5 +21,5 @@ test('a codec that the bundle does not hold is compiled as ever', () => {
   const w = new Writer()
   compileEncoder('Other v0', fields, 0, false)({ a: 7, b: 'seven' }, w)
   const bytes = Buffer.concat(w.done())
-  expect(compileDecoder('Other v0', fields, 0, false)(bytes, 0, bytes.length, true)).toEqual({ a: 7, b: 'seven' })
+  expect(compileDecoder('Other v0', fields, 0, false)(bytes, 0, bytes.length, true, 1000)).toEqual({ a: 7, b: 'seven' })
 })
