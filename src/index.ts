@@ -1,6 +1,7 @@
 // The public face of Ottla: start a node in this process, talk to any Kafka. Its two halves can be loaded alone (src/index/): a program that
 // only uses the client never loads the broker.
 export type * from './client/admin.ts'
+export type { Election, ElectionType } from './client/elections.ts'
 export type { Assignment, ConsumedRecord, Consumer, TopicPartition } from './client/consumer.ts'
 export type { AdminSettings, Compression, ConsumerSettings, KafkaSettings, ProducerSettings } from './client/kafka.ts'
 export type { DeliveredRecord, Producer, ProducerRecord } from './client/producer.ts'

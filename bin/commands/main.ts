@@ -21,6 +21,7 @@ function program(): Command {
     )
   addStart(ottla)
   addTopic(ottla)
+  addPartition(ottla)
   addProduce(ottla)
   addConsume(ottla)
   addConfig(ottla)
@@ -78,6 +79,22 @@ function addTopic(ottla: Command): void {
     .description('Delete topics and all their records.')
     .option('--if-exists', 'be content when the topic is not there')
     .action(async (names, options) => (await import('./topic.ts')).remove(names, options))
+}
+
+function addPartition(ottla: Command): void {
+  const partition = ottla.command('partition').description('Look after single partitions.')
+  client(partition.command('elect'))
+    .description('Have leaders elected.')
+    .requiredOption('-t, --topic <name>', 'of this topic')
+    .option('-p, --partition <n>', 'only this partition (default: all of the topic)')
+    .option('--unclean', 'elect whatever copy is there; records that it lost stay lost')
+    .addHelpText(
+      'after',
+      `
+A partition whose only copy is damaged has no leader, and serves nothing, until it is elected with --unclean: then what is left of it counts, and new
+records go on from there. Its damaged bytes are kept in logs/set-aside of the broker's data directory.`,
+    )
+    .action(async options => (await import('./partition.ts')).elect(options))
 }
 
 function addProduce(ottla: Command): void {

@@ -82,7 +82,17 @@ export async function describe(name: string, options: ClientOptions): Promise<vo
       endOffset === null ? '' : String(endOffset),
     ])
     await print(`\n${table(['PARTITION', 'LEADER', 'REPLICAS', 'IN SYNC', 'START', 'END'], rows)}`)
+    const leaderless = partitions.filter(({ leader }) => leader < 0).map(({ partition }) => partition)
+    if (leaderless.length > 0) await print(`\n${aboutLeaderless(name, leaderless)}`)
   })
+}
+
+function aboutLeaderless(name: string, partitions: readonly number[]): string {
+  const which = partitions.length === 1 ? `Partition ${partitions[0]} has` : `Partitions ${partitions.join(', ')} have`
+  const only = partitions.length === 1 ? ` --partition ${partitions[0]}` : ''
+  return `${which} no leader: no broker with a sound copy is running. Start the brokers that are missing. Where all run, the last copy is damaged (the
+log of its broker says how): give up what was damaged, and go on with the rest, by
+  ottla partition elect --unclean --topic ${name}${only}\n`
 }
 
 export async function alter(name: string, options: ClientOptions & { readonly partitions: string }): Promise<void> {

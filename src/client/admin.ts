@@ -19,6 +19,7 @@ import {
   RESOURCE_NUMBERS,
 } from './admin-configs.ts'
 import { askMetadata, type Cluster } from './cluster.ts'
+import { askForElection, type Election, type ElectionType } from './elections.ts'
 import type { BrokerEndpoint, MetadataAnswer } from './metadata.ts'
 import { type FoundOffset, type IsolationLevel, lookUpOffsets, type OffsetSpec } from './offsets.ts'
 import { ANSWER_MARGIN_MS, Deadline, refusal, retrying } from './operation.ts'
@@ -245,6 +246,23 @@ export class Admin {
       })
       valuesOf(outcomes)
     }
+  }
+
+  /**
+   * Has leaders elected. What became of each partition is told apart; only what concerns all of them is thrown.
+   * @param partitions  null: all of the cluster; those that need no election are left out of the answer then
+   */
+  electLeaders(
+    type: ElectionType,
+    partitions: readonly { readonly topic: string; readonly partition: number }[] | null,
+    options: AdminOptions = {},
+  ): Promise<Election[]> {
+    const deadline = this.#deadline(options)
+    return retrying(this.#cluster, deadline, async () => {
+      const connection = await this.#controller(deadline)
+      const timeoutMs = Math.ceil(Math.min(deadline.leftMs, this.#cluster.options.requestTimeoutMs))
+      return askForElection(connection, { type, partitions, timeoutMs })
+    })
   }
 
   /** @throws KafkaError for the first that failed. An offset of -1: there is no such record. */

@@ -274,6 +274,8 @@ class Recovery {
   }
 
   #isTorn(damage: Damage, bytesBehind: number): boolean {
+    // Known to be damaged, without a checkpoint since: an opening was cut short before it had set the bytes aside, or a read met them.
+    if (this.#state.marks.has('damaged')) return false
     if (this.#clean || this.#lost !== undefined || damage.offset < (this.#checkpoint?.nextOffset ?? 0)) return false
     return this.#state.marks.has('loose') || bytesBehind <= Math.max(UNFLUSHED_WINDOW_BYTES, this.#config.maxMessageBytes)
   }
