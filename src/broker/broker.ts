@@ -6,6 +6,7 @@ import type { MetadataImage } from '../metadata/image.ts'
 import type { AnswerRoom } from './answer-room.ts'
 import type { DiskRoom } from './disk-room.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
+import type { GroupCoordinator } from './group/coordinator.ts'
 import type { ProducerIds } from './producer-ids.ts'
 import type { Replicas } from './replicas.ts'
 import type { TopicCreation } from './topic-creation.ts'
@@ -32,6 +33,7 @@ export interface Broker {
   readonly controller: ControllerOperations
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessions
+  readonly groups: GroupCoordinator
   readonly answerRoom: AnswerRoom
   readonly diskRoom: DiskRoom
   /** The data directory, as it was given. */

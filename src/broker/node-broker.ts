@@ -12,6 +12,8 @@ import { AnswerRoom } from './answer-room.ts'
 import type { Broker, BrokerEndpoint } from './broker.ts'
 import type { DiskRoom } from './disk-room.ts'
 import { FetchSessions } from './fetch-sessions.ts'
+import type { GroupCoordinator } from './group/coordinator.ts'
+import { ownTopic } from './internal-topics.ts'
 import type { Lifetime } from './lifetime.ts'
 import { type ProducerIdBlock, ProducerIds } from './producer-ids.ts'
 import type { Replicas } from './replicas.ts'
@@ -30,6 +32,7 @@ export class NodeBroker implements Broker {
   readonly replicas: Replicas
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessions
+  readonly groups: GroupCoordinator
   readonly answerRoom: AnswerRoom
   readonly diskRoom: DiskRoom
   readonly directory: string
@@ -46,6 +49,7 @@ export class NodeBroker implements Broker {
       publisher: MetadataPublisher
       controller: ControllerOperations
       replicas: Replicas
+      groups: GroupCoordinator
       diskRoom: DiskRoom
       directory: string
       lifetime: Lifetime
@@ -60,6 +64,7 @@ export class NodeBroker implements Broker {
     this.startConfig = o.config
     this.controller = o.controller
     this.replicas = o.replicas
+    this.groups = o.groups
     this.diskRoom = o.diskRoom
     this.directory = o.directory
     this.#publisher = o.publisher
@@ -115,6 +120,7 @@ export class NodeBroker implements Broker {
     if (changes.some(change => change.type === 'configChanged' && change.resource.startsWith('broker/')))
       this.#config = this.#effectiveConfig()
     this.replicas.apply(changes)
+    this.groups.applied(changes)
   }
 
   #effectiveConfig(): Config {
@@ -131,7 +137,7 @@ export class NodeBroker implements Broker {
 
   async #createTopic(name: string): Promise<{ errorCode: number; errorMessage: string | null }> {
     const request = {
-      topics: [{ name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] }],
+      topics: [{ name, numPartitions: -1, replicationFactor: -1, configs: [], assignments: [], ...ownTopic(name, this.#config) }],
       timeoutMs: CREATION_TIMEOUT_MS,
       validateOnly: false,
     }

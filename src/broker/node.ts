@@ -21,6 +21,7 @@ import { makeRoomToStart } from './disk-reserve.ts'
 import { behindRoom, DiskRoom } from './disk-room.ts'
 import { Dispatcher, mayOverlap } from './dispatch.ts'
 import { BOOTSTRAP_RECORDS, SUPPORTED_FEATURES } from './features.ts'
+import { GroupCoordinator } from './group/coordinator.ts'
 import { Lifetime } from './lifetime.ts'
 import { NodeBroker } from './node-broker.ts'
 import { Replicas, type ReplicaVerdict } from './replicas.ts'
@@ -126,6 +127,7 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
       if (!(error instanceof KafkaError)) fail(error)
     })
   }
+  const groups = new GroupCoordinator(env, { config: () => broker.config, image: () => publisher.image, fail })
   const replicas: Replicas = new Replicas(env, {
     nodeId,
     incarnationId,
@@ -136,6 +138,7 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
     },
     room: diskRoom,
     ruin: (topicId, partition) => ruin({ topicId, partition }),
+    roleChanged: replica => groups.roleChanged(replica),
     fail,
   })
   lifetime.owns('replicas', () => replicas.close())
@@ -145,6 +148,7 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
     publisher,
     controller: behindRoom(controller, diskRoom),
     replicas,
+    groups,
     diskRoom,
     directory,
     lifetime,
@@ -167,6 +171,7 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
   unsentBytes = () => server.unsentBytes
   lifetime.owns('server', () => {
     replicas.releaseFetches()
+    groups.close()
     return server.close({ graceMs: lifetime.failure === undefined ? CLOSE_GRACE_MS : 0 })
   })
 

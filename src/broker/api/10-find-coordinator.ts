@@ -1,26 +1,52 @@
-// FindCoordinator: names the broker that keeps a group's, a transaction's or a share group's state. KIP-699.
-// There are no coordinators yet, and every key is told so as Kafka does while it has none. It is served all the same because librdkafka, up to
-// 2.15 at least, takes the API's presence for the sign that a broker understands lz4, and otherwise sends what should be lz4 uncompressed.
-// The error is one that clients retry: librdkafka asks for a coordinator as soon as a group.id is set, also when it only assigns partitions, and
-// hands any other error to the application.
+// FindCoordinator: names the broker that keeps a group's state, or a transaction's (type 1) or a share group's (type 2). KIP-699.
+// A group's is the leader of its partition of __consumer_offsets; the first who asks has the topic made, and is told COORDINATOR_NOT_AVAILABLE, as
+// Kafka tells while it has none. Transactions and share groups have no coordinators here and are told the same, which clients retry: librdkafka asks
+// for one as soon as it might need it, and hands any other error to the application.
 import { FindCoordinator } from '../../protocol/api/10-find-coordinator.ts'
-import { COORDINATOR_NOT_AVAILABLE } from '../../protocol/errors.ts'
+import { COORDINATOR_NOT_AVAILABLE, errorMessage, INVALID_REQUEST, NONE } from '../../protocol/errors.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
-import { handler } from '../handler.ts'
+import type { Broker } from '../broker.ts'
+import { OFFSETS_TOPIC } from '../group/records.ts'
+import { handler, type RequestContext } from '../handler.ts'
+import { viewOf } from '../partition-view.ts'
 
-type Refusal = { readonly errorCode: number; readonly errorMessage: string }
+type Request = RequestOf<typeof FindCoordinator>
+type Found = NonNullable<ResponseOf<typeof FindCoordinator>['coordinators']>[number]
 
-const NO_COORDINATOR: Refusal = {
-  errorCode: COORDINATOR_NOT_AVAILABLE,
-  errorMessage: 'This broker has no group or transaction coordinator yet: assign partitions instead of joining a group.',
-}
+const GROUP = 0
+const TRANSACTION = 1
+const SHARE = 2
+const FIRST_VERSION_OF_KEYS = 4
+const FIRST_VERSION_OF_SHARE = 6
 
 export const findCoordinator = handler(FindCoordinator, {
-  answer: (_broker, request) => refuse(request, NO_COORDINATOR),
-  failed: (request, error) => refuse(request, error),
+  answer: (broker, request, context) => compose(request, context, key => find(broker, key, request.keyType, context)),
+  failed: (request, { errorCode }, context) => compose(request, context, key => nowhere(key, errorCode)),
 })
 
-function refuse({ coordinatorKeys }: RequestOf<typeof FindCoordinator>, refusal: Refusal): ResponseOf<typeof FindCoordinator> {
-  const nowhere = { nodeId: -1, host: '', port: -1, ...refusal }
-  return { ...nowhere, coordinators: coordinatorKeys.map(key => ({ key, ...nowhere })) }
+function find(broker: Broker, key: string, keyType: number, { version, connection }: RequestContext): Found {
+  if (keyType !== GROUP && keyType !== TRANSACTION && !(keyType === SHARE && version >= FIRST_VERSION_OF_SHARE)) {
+    return nowhere(key, INVALID_REQUEST)
+  }
+  const topic = keyType === GROUP ? broker.image.topics.get(OFFSETS_TOPIC) : undefined
+  if (topic === undefined) {
+    if (keyType === GROUP && !broker.closing) broker.topicCreation.begin(OFFSETS_TOPIC)
+    return nowhere(key, COORDINATOR_NOT_AVAILABLE)
+  }
+  const { leaderId, errorCode } = viewOf(broker, topic, topic.partitions[broker.groups.partitionOf(key)!]!, connection.listenerName)
+  const endpoint = errorCode === NONE ? broker.endpointOf(leaderId, connection.listenerName) : undefined
+  if (endpoint === undefined) return nowhere(key, COORDINATOR_NOT_AVAILABLE)
+  const { nodeId, host, port } = endpoint
+  return { key, nodeId, host, port, errorCode: NONE, errorMessage: '' }
+}
+
+function nowhere(key: string, errorCode: number): Found {
+  return { key, nodeId: -1, host: '', port: -1, errorCode, errorMessage: errorMessage(errorCode) }
+}
+
+function compose(request: Request, { version }: RequestContext, findOne: (key: string) => Found): ResponseOf<typeof FindCoordinator> {
+  if (version >= FIRST_VERSION_OF_KEYS)
+    return { errorCode: NONE, nodeId: -1, host: '', port: -1, coordinators: request.coordinatorKeys.map(findOne) }
+  const { key: _, ...found } = findOne(request.key)
+  return { ...found, errorMessage: found.errorCode === NONE ? 'NONE' : found.errorMessage, coordinators: [] }
 }
