@@ -82,10 +82,19 @@ export class LocalReplica implements FetchSource {
 
   /** @param unpacking  of the request that brought the batch, like `lease`, which is of its memory */
   append(batch: Buffer, unpacking?: UnpackBudget, lease?: Lease): AppendResult {
+    return this.#append(batch, { origin: 'client', unpacking, lease })
+  }
+
+  /** What a coordinator of this broker decided. */
+  appendAsCoordinator(batch: Buffer): AppendResult {
+    return this.#append(batch, { origin: 'coordinator' })
+  }
+
+  #append(batch: Buffer, o: { origin: 'client' | 'coordinator'; unpacking?: UnpackBudget | undefined; lease?: Lease | undefined }) {
     const leader = this.#leader
     assert(leader !== undefined, `append to ${this.topic}-${this.partition}, which is not led here`)
     if (this.#room.refusal !== undefined) return noRoom(this.#room.refusal)
-    const result = this.log.appendAsLeader(batch, { leaderEpoch: leader.leaderEpoch, origin: 'client', unpacking, lease })
+    const result = this.log.appendAsLeader(batch, { leaderEpoch: leader.leaderEpoch, ...o })
     if (result.ok && !result.duplicate) {
       assert(
         result.lastOffset + 1 === this.log.logEndOffset,
