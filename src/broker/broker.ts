@@ -8,6 +8,7 @@ import type { DiskRoom } from './disk-room.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { GroupCoordinator } from './group/coordinator.ts'
 import type { ProducerIds } from './producer-ids.ts'
+import type { ReadMemory } from './read-memory.ts'
 import type { Replicas } from './replicas.ts'
 import type { TopicCreation } from './topic-creation.ts'
 
@@ -35,6 +36,7 @@ export interface Broker {
   readonly fetchSessions: FetchSessions
   readonly groups: GroupCoordinator
   readonly answerRoom: AnswerRoom
+  readonly readMemory: ReadMemory
   readonly diskRoom: DiskRoom
   /** The data directory, as it was given. */
   readonly directory: string

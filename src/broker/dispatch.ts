@@ -8,11 +8,13 @@ import { KAFKA_STORAGE_ERROR, KafkaError, ProtocolError, UNKNOWN_SERVER_ERROR } 
 import { decodeRequestHeader, encodeResponse, type RequestHeader } from '../protocol/message.ts'
 import type { Api } from '../protocol/schema.ts'
 import { AssertionError } from '../util/assert.ts'
+import type { Lease } from '../util/buffer-pool.ts'
 import { ADVERTISED } from './advertised.ts'
 import { unsupportedApiVersions } from './api/18-api-versions.ts'
 import { HANDLERS } from './apis.ts'
 import type { Broker } from './broker.ts'
 import { type Answer, CloseConnection, type Handler, NO_RESPONSE, type RequestContext } from './handler.ts'
+import { releaseAll } from './read-memory.ts'
 
 const PRODUCE = 0
 
@@ -93,7 +95,7 @@ export class Dispatcher {
       return
     }
     if (work.handler.keepsNothing) work.request.lease?.release()
-    settle(work.request, outcome)
+    settle(work.request, outcome, work.context.answerLeases)
   }
 
   #answerFailure(work: Work, error: unknown): void {
@@ -163,8 +165,10 @@ function encodeAnswer({ handler, header }: Work, answer: Answer<Api>): Outcome {
   return encodeResponse(handler.api, header.apiVersion, header.correlationId, answer as never)
 }
 
-function settle(request: IncomingRequest, outcome: Outcome): void {
+/** @param leases  of the memory that the outcome refers to */
+function settle(request: IncomingRequest, outcome: Outcome, leases?: readonly Lease[]): void {
   if (outcome === NO_RESPONSE) request.respondNothing()
   else if (outcome instanceof CloseConnection) request.close(outcome.reason)
-  else request.respond(outcome)
+  else if (leases === undefined) request.respond(outcome)
+  else request.respond(outcome, () => releaseAll(leases))
 }

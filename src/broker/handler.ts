@@ -27,6 +27,8 @@ export interface RequestContext {
   readonly connection: ServerConnection
   /** Of the memory that the request's bytes lie in. Whoever keeps some beyond the answer retains it (see `keepsNothing`). */
   readonly lease: Lease | undefined
+  /** Set by the handler: of the memory that its answer refers to, released once the socket has taken it. */
+  answerLeases?: readonly Lease[] | undefined
 }
 
 export interface Handler<A extends Api = Api> {

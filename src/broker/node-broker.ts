@@ -16,6 +16,7 @@ import type { GroupCoordinator } from './group/coordinator.ts'
 import { ownTopic } from './internal-topics.ts'
 import type { Lifetime } from './lifetime.ts'
 import { type ProducerIdBlock, ProducerIds } from './producer-ids.ts'
+import { ReadMemory } from './read-memory.ts'
 import type { Replicas } from './replicas.ts'
 import { TopicCreation } from './topic-creation.ts'
 
@@ -34,6 +35,7 @@ export class NodeBroker implements Broker {
   readonly fetchSessions: FetchSessions
   readonly groups: GroupCoordinator
   readonly answerRoom: AnswerRoom
+  readonly readMemory: ReadMemory
   readonly diskRoom: DiskRoom
   readonly directory: string
   readonly topicCreation: TopicCreation
@@ -78,6 +80,7 @@ export class NodeBroker implements Broker {
       randomId: () => 1 + env.random.integer(0x7fffffff),
     })
     this.answerRoom = new AnswerRoom(o.unsentBytes)
+    this.readMemory = new ReadMemory(env)
     this.topicCreation = new TopicCreation({ create: name => this.#createTopic(name), logger: env.logger })
   }
 

@@ -85,10 +85,11 @@ export interface Socket {
   /** Must be called in the same turn as the socket was handed over, once. */
   handle(events: SocketEvents): void
   /**
-   * Queues the chunks, by reference and in order; the caller must not change them afterwards. Writing to a closed socket is a no-op.
+   * Queues the chunks, by reference and in order; the caller must not change them before `done`. Writing to a closed socket is a no-op.
+   * @param done  once, later: nobody looks at the chunks any more, because they left, or never will
    * @returns false when more than the high-water mark is buffered: stop until `drain`
    */
-  write(chunks: readonly Uint8Array[]): boolean
+  write(chunks: readonly Uint8Array[], done?: () => void): boolean
   /** Bytes accepted by `write` that have not been handed to the kernel. */
   readonly bufferedBytes: number
   /** No more `data` until `resume` (a chunk already under way may still come). */
@@ -136,8 +137,11 @@ export interface DiskFile {
   write(chunks: readonly Uint8Array[], position: number, done: (error?: EnvError) => void): void
   /** fdatasync: everything whose `done` was called before `flush` is called is durable when this `done` comes without an error. */
   flush(done: (error?: EnvError) => void): void
-  /** Up to `length` bytes from `position`; fewer only at the end of the file. Sees every write whose `done` has been called. */
-  read(position: number, length: number): Promise<Buffer>
+  /**
+   * Up to `length` bytes from `position`; fewer only at the end of the file. Sees every write whose `done` has been called.
+   * @param into  memory for them, of at least `length` bytes, which the result then is a view of; the door's until the promise settles
+   */
+  read(position: number, length: number, into?: Buffer): Promise<Buffer>
   truncate(size: number): Promise<void>
   close(): Promise<void>
 }

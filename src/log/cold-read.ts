@@ -2,12 +2,15 @@
 
 import * as batch from '../protocol/batch.ts'
 import { BATCH_HEADER_BYTES } from '../protocol/batch.ts'
+import type { Lease } from '../util/buffer-pool.ts'
 import type { Segment } from './segment.ts'
-import { cutWholeBatches, DamagedLogError, headerFault, type LogSlice, type ReadBounds, walkFile } from './walk.ts'
+import { type Cut, cutWholeBatches, DamagedLogError, headerFault, type LogSlice, type ReadBounds, walkFile } from './walk.ts'
 
 /** One read asks for no more than this, whatever the reader would take: it comes back for the rest. */
 const MAX_READ_BYTES = 4 * 1024 * 1024
 const MIN_READ_BYTES = 16 * 1024
+/** Reads of a segment that is cut again and again; then whoever wants the bytes may ask again. */
+const CUT_TRIES = 3
 /** On top when the position is only near the batch wanted. */
 const SEARCH_BYTES = 32 * 1024
 
@@ -22,6 +25,19 @@ export interface ColdSlice extends LogSlice {
  * @throws DamagedLogError
  */
 export async function readSegment(segment: Segment, o: ReadBounds, exactPosition: number | undefined): Promise<ColdSlice> {
+  for (let tries = 1; ; tries++) {
+    const { cutCount } = segment
+    try {
+      return await readOnce(segment, o, tries === 1 ? exactPosition : undefined)
+    } catch (error) {
+      // Cut under the reader: what looks like damage is bytes of two times, or none.
+      if (segment.cutCount === cutCount || !(error instanceof DamagedLogError)) throw error
+      if (tries === CUT_TRIES) return nothingAt(o, segment.writtenBytes)
+    }
+  }
+}
+
+async function readOnce(segment: Segment, o: ReadBounds, exactPosition: number | undefined): Promise<ColdSlice> {
   const hint = exactPosition ?? (await segment.floor(o.offset)).position
   try {
     return await readFrom(segment, o, hint, exactPosition !== undefined)
@@ -32,42 +48,77 @@ export async function readSegment(segment: Segment, o: ReadBounds, exactPosition
   }
 }
 
+function nothingAt(o: ReadBounds, endPosition: number): ColdSlice {
+  return { chunks: [], sizeBytes: 0, nextOffset: o.offset, endPosition }
+}
+
 function readFrom(segment: Segment, o: ReadBounds, from: number, exact: boolean): Promise<ColdSlice> {
   const to = segment.writtenBytes
+  const { cutCount } = segment
   const wantedBytes = Math.min(Math.max(o.maxBytes, MIN_READ_BYTES) + (exact ? 0 : SEARCH_BYTES), MAX_READ_BYTES)
   return segment.use(async file => {
     let position = from
-    const nothing = () => ({ chunks: [], sizeBytes: 0, nextOffset: o.offset, endPosition: position })
-    const readAt = async (length: number) => {
-      const chunk = await file.read(position, length)
-      if (chunk.length < length) throw new DamagedLogError(`${segment.path} ends at ${position + chunk.length}, ${to} bytes were written`)
-      return chunk
+    const readAt = async (length: number): Promise<ReadChunk> => {
+      const lease = o.memory?.take(length)
+      const bytes = await file.read(position, length, lease?.bytes)
+      const isShort = bytes.length < length
+      if (!isShort && segment.cutCount === cutCount) return { bytes, lease }
+      lease?.release()
+      throw new DamagedLogError(
+        isShort ? `${segment.path} ends at ${position + bytes.length}, ${to} bytes were written` : `${segment.path} was cut`,
+      )
     }
     while (position < to) {
       if (to - position < BATCH_HEADER_BYTES) throw new DamagedLogError(`${segment.path} holds half a batch at ${position}`)
       const chunk = await readAt(Math.min(wantedBytes, to - position))
-      if (headerFault(chunk, 0) === undefined && position > 0 && batch.baseOffset(chunk, 0) > o.offset && !exact && from === position) {
-        throw new DamagedLogError(`${segment.path} holds offset ${batch.baseOffset(chunk, 0)} at ${position}`)
+      const step = look(chunk.bytes, o, { isHint: from === position && position > 0 && !exact, path: segment.path, position })
+      if (step.type === 'slice') {
+        const { start, end, nextOffset } = step.cut
+        const bytes = start === 0 && end === chunk.bytes.length ? chunk.bytes : chunk.bytes.subarray(start, end)
+        return sliceOf({ bytes, lease: chunk.lease }, nextOffset, position + end)
       }
-      const cut = cutWholeBatches(chunk, o)
-      if (cut.end > cut.start) {
-        const bytes = cut.start === 0 && cut.end === chunk.length ? chunk : chunk.subarray(cut.start, cut.end)
-        return { chunks: [bytes], sizeBytes: bytes.length, nextOffset: cut.nextOffset, endPosition: position + cut.end }
-      }
-      if (cut.start > 0) {
-        if (cut.start + BATCH_HEADER_BYTES <= chunk.length && !isWanted(chunk, cut.start, o)) return nothing()
-        position += cut.start
+      chunk.lease?.release()
+      if (step.type === 'nothing') return nothingAt(o, position)
+      if (step.type === 'further') {
+        position += step.bytes
         continue
       }
-      // The batch that holds the offset lies at `position`: too large for the chunk, or out of bounds.
-      if (!isWanted(chunk, 0, o)) return nothing()
-      const size = batch.batchSize(chunk, 0)
-      if (size > to - position) throw new DamagedLogError(`${segment.path} holds half a batch at ${position}`)
-      const whole = await readAt(size)
-      return { chunks: [whole], sizeBytes: size, nextOffset: batch.lastOffset(whole, 0) + 1, endPosition: position + size }
+      // The batch that holds the offset lies at `position`, and is too large for the chunk.
+      if (step.sizeBytes > to - position) throw new DamagedLogError(`${segment.path} holds half a batch at ${position}`)
+      const whole = await readAt(step.sizeBytes)
+      return sliceOf(whole, batch.lastOffset(whole.bytes, 0) + 1, position + step.sizeBytes)
     }
-    return nothing()
+    return nothingAt(o, position)
   })
+}
+
+interface ReadChunk {
+  readonly bytes: Buffer
+  readonly lease: Lease | undefined
+}
+
+function sliceOf({ bytes, lease }: ReadChunk, nextOffset: number, endPosition: number): ColdSlice {
+  return { chunks: [bytes], sizeBytes: bytes.length, nextOffset, endPosition, leases: lease === undefined ? undefined : [lease] }
+}
+
+type Step =
+  | { readonly type: 'slice'; readonly cut: Cut }
+  | { readonly type: 'nothing' }
+  | { readonly type: 'further'; readonly bytes: number }
+  | { readonly type: 'large'; readonly sizeBytes: number }
+
+/** What a chunk of the file holds of what is wanted. @throws DamagedLogError */
+function look(chunk: Buffer, o: ReadBounds, at: { isHint: boolean; path: string; position: number }): Step {
+  if (at.isHint && headerFault(chunk, 0) === undefined && batch.baseOffset(chunk, 0) > o.offset) {
+    throw new DamagedLogError(`${at.path} holds offset ${batch.baseOffset(chunk, 0)} at ${at.position}`)
+  }
+  const cut = cutWholeBatches(chunk, o)
+  if (cut.end > cut.start) return { type: 'slice', cut }
+  if (cut.start > 0) {
+    const isOut = cut.start + BATCH_HEADER_BYTES <= chunk.length && !isWanted(chunk, cut.start, o)
+    return isOut ? { type: 'nothing' } : { type: 'further', bytes: cut.start }
+  }
+  return isWanted(chunk, 0, o) ? { type: 'large', sizeBytes: batch.batchSize(chunk, 0) } : { type: 'nothing' }
 }
 
 function isWanted(b: Buffer, p: number, o: ReadBounds): boolean {

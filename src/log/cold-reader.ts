@@ -23,14 +23,12 @@ export class ColdReader {
       const segment = segments[at]!
       const cursor = this.#cursors?.get(o.offset)
       this.#cursors?.delete(o.offset)
-      const { chunks, sizeBytes, nextOffset, endPosition } = await readSegment(
-        segment,
-        o,
-        cursor?.segment === segment ? cursor.position : undefined,
-      )
-      if (sizeBytes > 0) {
-        this.#remember(nextOffset, segment, endPosition)
-        return soundPart({ chunks, sizeBytes, nextOffset }, o.offset, this.#log)
+      const { cutCount } = segment
+      const { endPosition, ...slice } = await readSegment(segment, o, cursor?.segment === segment ? cursor.position : undefined)
+      if (slice.sizeBytes > 0) {
+        const sound = { ...soundPart(slice, o.offset, this.#log), leases: slice.leases }
+        if (segment.cutCount === cutCount) this.#remember(slice.nextOffset, segment, endPosition)
+        return sound
       }
       // Compaction may have taken a segment's end away; else the bounds say that there is nothing.
       if (endPosition < segment.writtenBytes) break

@@ -144,9 +144,20 @@ export class HotTail {
     }
     const areSmall = chunks.length > 1 && sizeBytes <= chunks.length * SMALL_CHUNK_BYTES
     if (areSmall) return { chunks: [Buffer.concat(chunks, sizeBytes)], sizeBytes, nextOffset }
-    // Nobody tells when a socket is done with them.
-    for (let lent = first; lent < this.#chunks.length && this.#baseOffsets[lent]! < nextOffset; lent++) this.#leases[lent]?.lend()
-    return { chunks, sizeBytes, nextOffset }
+    return { chunks, sizeBytes, nextOffset, leases: this.#hold(first, nextOffset) }
+  }
+
+  /** For a reader: the memory of the chunks from this one on that begin below the offset. */
+  #hold(first: number, endOffset: number): Lease[] | undefined {
+    let held: Lease[] | undefined
+    for (let i = first; i < this.#chunks.length && this.#baseOffsets[i]! < endOffset; i++) {
+      const lease = this.#leases[i]
+      if (lease === undefined) continue
+      lease.retain()
+      if (held === undefined) held = [lease]
+      else held.push(lease)
+    }
+    return held
   }
 
   /** Drops every chunk that reaches `offset` or beyond. */

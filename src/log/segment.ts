@@ -49,6 +49,8 @@ export class Segment {
   exists = false
   /** In the writer's hands: not to be closed when idle. */
   pinned = false
+  /** How often its end was cut off: bytes read across a cut may be of two times. */
+  cutCount = 0
   /** By how much this segment's segment.ms is shorter than the topic's. */
   readonly jitterMs: number
 
@@ -159,6 +161,7 @@ export class Segment {
   /** What was appended and not written is given up. */
   forgetUnwritten(endOffset: number): void {
     this.#index.truncate(this.writtenBytes)
+    this.cutCount++
     this.sizeBytes = this.writtenBytes
     this.endOffset = endOffset
   }
@@ -166,6 +169,7 @@ export class Segment {
   /** Forgets everything from this position on; the caller cuts the file. */
   cut({ position, endOffset, maxTimestamp }: { position: number; endOffset: number; maxTimestamp: number }): void {
     this.#index.truncate(position)
+    this.cutCount++
     this.#indexedFrom = Math.min(this.#indexedFrom, position)
     this.sizeBytes = this.writtenBytes = position
     this.flushedBytes = Math.min(this.flushedBytes, position)

@@ -4,6 +4,7 @@
 import type { DiskFile } from '../env/env.ts'
 import * as batch from '../protocol/batch.ts'
 import { BATCH_HEADER_BYTES, BATCH_MAGIC } from '../protocol/batch.ts'
+import type { Lease } from '../util/buffer-pool.ts'
 
 export interface ReadBounds {
   readonly offset: number
@@ -12,6 +13,8 @@ export interface ReadBounds {
   readonly endOffset: number
   /** The first batch is handed out even if it is larger than maxBytes. */
   readonly minOneBatch: boolean
+  /** For bytes that come from a file; without it they get memory of their own. */
+  readonly memory?: { take(bytes: number): Lease | undefined } | undefined
 }
 
 /** Whole batches, one after another over the chunks. */
@@ -20,6 +23,8 @@ export interface LogSlice {
   readonly sizeBytes: number
   /** After the last batch; the offset asked for when there is none. */
   readonly nextOffset: number
+  /** Of the memory the chunks lie in: held for the reader, who releases them when nobody looks at the chunks any more (or never does). */
+  readonly leases?: readonly Lease[] | undefined
 }
 
 /** Stored bytes that are not what was written: nobody goes on with them. */

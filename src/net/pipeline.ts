@@ -9,7 +9,7 @@ import type { Lease } from '../util/buffer-pool.ts'
 
 /** What became of a request: the chunks of its answer, nothing to send (acks=0), or the end of the connection with its reason. */
 export type Outcome =
-  | { readonly type: 'answer'; readonly chunks: readonly Uint8Array[] }
+  | { readonly type: 'answer'; readonly chunks: readonly Uint8Array[]; readonly sent?: (() => void) | undefined }
   | { readonly type: 'nothing' }
   | { readonly type: 'close'; readonly reason: string }
 

@@ -146,7 +146,7 @@ export class AcceptedConnection implements ServerConnection {
       if (outcome?.type === 'answer') {
         this.#lastActivity = this.#env.clock.now()
         // The door gathers what one event writes into one system call.
-        if (!this.#socket.write(outcome.chunks)) this.#block()
+        if (!this.#socket.write(outcome.chunks, outcome.sent)) this.#block()
       } else if (outcome?.type === 'close') {
         this.#end(outcome.reason)
       } else if (outcome === undefined) {
@@ -267,8 +267,8 @@ class Request implements IncomingRequest {
     return this.#exchange.lease
   }
 
-  respond(chunks: readonly Uint8Array[]): void {
-    this.#settle({ type: 'answer', chunks })
+  respond(chunks: readonly Uint8Array[], sent?: () => void): void {
+    this.#settle({ type: 'answer', chunks, sent })
   }
 
   respondNothing(): void {

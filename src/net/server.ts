@@ -43,8 +43,11 @@ export interface IncomingRequest {
   readonly frame: Buffer
   /** Of the frame's memory, when it can be used again. A handler that keeps nothing of the frame releases it; that is never a duty. */
   readonly lease: Lease | undefined
-  /** The whole answer with its length prefix, by reference. A no-op when the client is gone. */
-  respond(chunks: readonly Uint8Array[]): void
+  /**
+   * The whole answer with its length prefix, by reference. A no-op when the client is gone.
+   * @param sent  once the socket looks at the chunks no more; never when they did not come to be written
+   */
+  respond(chunks: readonly Uint8Array[], sent?: () => void): void
   /** The request is done and has no answer (acks=0). */
   respondNothing(): void
   /** Ends the connection after the answers before this request. The reason is logged. */

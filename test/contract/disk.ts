@@ -51,6 +51,21 @@ export function diskContract(subject: Subject): void {
         expect(await contents(disk, `${directory}/a`)).toBe('one 2wo three')
       }))
 
+    test('reads into the memory it is given, and no further', () =>
+      subject.run(async ({ disk }, directory) => {
+        const file = await disk.open(`${directory}/a`, 'create')
+        await write(file, [Buffer.alloc(100_000, 'abc')], 0)
+        const memory = Buffer.alloc(100_010, 'z')
+        const whole = await file.read(0, 100_000, memory)
+        expect(whole.equals(Buffer.alloc(100_000, 'abc'))).toBe(true)
+        expect([whole.buffer === memory.buffer, whole.byteOffset === memory.byteOffset]).toEqual([true, true])
+        expect(memory.toString('latin1', 100_000)).toBe('z'.repeat(10))
+        expect((await file.read(99_999, 50, memory)).toString()).toBe('a')
+        expect(memory.toString('latin1', 0, 3)).toBe('abc')
+        expect((await file.read(100_000, 50, memory)).length).toBe(0)
+        await file.close()
+      }))
+
     test('size counts unfinished writes at once', () =>
       subject.run(async ({ disk }, directory) => {
         const file = await disk.open(`${directory}/a`, 'create')

@@ -227,6 +227,52 @@ export function netContract(subject: Subject): void {
         await both.far.until(() => both.far.closed)
       }))
 
+    test('the done of a write comes later, in order, and the bytes are the writer’s again then', () =>
+      subject.run(async env => {
+        const both = await pair(env)
+        const { near, far } = both
+        const sizes = [1, 3000, 200_000, 0, 40, 2_000_000, 7]
+        const order: number[] = []
+        for (const [i, size] of sizes.entries()) {
+          const chunks = [Buffer.alloc(size, 100 + i), Buffer.alloc(size, 100 + i)]
+          let returned = false
+          near.socket.write(chunks, () => {
+            expect(returned).toBe(true)
+            order.push(i)
+            for (const chunk of chunks) chunk.fill(0xdb)
+          })
+          returned = true
+        }
+        await far.until(() => far.length === 2 * sizes.reduce((sum, size) => sum + size))
+        const whole = Buffer.concat(far.received)
+        let at = 0
+        for (const [i, size] of sizes.entries()) {
+          expect(whole.subarray(at, at + 2 * size).equals(Buffer.alloc(2 * size, 100 + i))).toBe(true)
+          at += 2 * size
+        }
+        await sleep(env.clock, 10)
+        expect(order).toEqual(sizes.map((_, i) => i))
+        await stop(both)
+      }))
+
+    test('the done of a write comes once, also when the bytes never leave', () =>
+      subject.run(async env => {
+        const both = await pair(env)
+        const { near, far } = both
+        const counts = [0, 0, 0, 0]
+        far.socket.pause()
+        near.socket.write([Buffer.alloc(4_000_000)], () => void counts[0]!++)
+        near.socket.write([Buffer.alloc(4_000_000)], () => void counts[1]!++)
+        await sleep(env.clock, 20)
+        near.socket.destroy()
+        near.socket.write([Buffer.from('nothing')], () => void counts[2]!++)
+        await near.until(() => near.closed)
+        near.socket.write([Buffer.from('nothing')], () => void counts[3]!++)
+        await sleep(env.clock, 100)
+        expect(counts).toEqual([1, 1, 1, 1])
+        await stop(both)
+      }))
+
     test('a received chunk is the receiver’s to keep', () =>
       subject.run(async env => {
         const both = await pair(env)

@@ -21,6 +21,7 @@ import {
   UNKNOWN_TOPIC_OR_PARTITION,
 } from '../../protocol/errors.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
+import type { Lease } from '../../util/buffer-pool.ts'
 import { ZERO_UUID } from '../../util/uuid.ts'
 import type { RoomShare } from '../answer-room.ts'
 import type { Broker } from '../broker.ts'
@@ -29,6 +30,10 @@ import { CloseConnection, handler, type RequestContext } from '../handler.ts'
 import { checkIsolationLevel, READ_COMMITTED } from '../isolation-level.ts'
 import type { LocalReplica } from '../local-replica.ts'
 import { type FetchWatch, ParkedFetch } from '../purgatory.ts'
+import { type ReadMemory, releaseAll } from '../read-memory.ts'
+
+/** Reads of segment files under way for one request. */
+const READS_AT_ONCE = 4
 
 type Request = RequestOf<typeof Fetch>
 type Response = ResponseOf<typeof Fetch>
@@ -45,6 +50,8 @@ interface PartitionRead {
   preferredReadReplica: number
   diverges: boolean
   chunks: readonly Buffer[]
+  /** Of the chunks' memory. */
+  leases: readonly Lease[] | undefined
   divergingEpoch: { epoch: number; endOffset: number } | undefined
   /** Of the leader the client should turn to, with NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH. */
   currentLeader: { leaderId: number; leaderEpoch: number } | undefined
@@ -72,11 +79,13 @@ export const fetch = handler(Fetch, {
     try {
       let pass = await read(broker, session, maxBytes, room)
       if (request.maxWaitMs > 0 && pass.reads.length > 0 && !pass.urgent && pass.availableBytes < minBytes) {
+        releaseAll(leasesOf(pass))
         room.giveBack()
         if (!(await parked(broker, pass.watches, { minBytes, maxWaitMs: request.maxWaitMs }, context)))
           return new CloseConnection('client closed')
         pass = await read(broker, session, maxBytes, room)
       }
+      context.answerLeases = leasesOf(pass)
       return compose(broker, request, session, pass, context)
     } finally {
       room.giveBack()
@@ -131,39 +140,78 @@ function parked(
 
 // --------------------------------------------------------------------------------------------------------------------------------- read
 
+/** One pass over the partitions of a request, in order. Some reads of files are under way at once; the limits count what those may bring. */
 async function read(broker: Broker, session: FetchContext, maxBytes: number, room: RoomShare): Promise<Pass> {
+  const { targets } = session
   const reads: PartitionRead[] = []
-  const watches: FetchWatch[] = []
+  const watched: { readonly i: number; readonly source: LocalReplica; readonly visibleBytesAtRead: number }[] = []
+  const underWay: { readonly bytes: number; readonly settled: Promise<void> }[] = []
+  let mayComeBytes = 0
   let totalBytes = 0
-  let availableBytes = 0
-  let urgent = false
-  for (const target of session.targets) {
+  const took = (i: number, errorCode: number) => {
+    if (errorCode !== NONE) reads[i] = refusal(broker, session, targets[i]!, causeOf(broker, session, targets[i]!) ?? errorCode)
+    totalBytes += reads[i]!.recordsBytes
+  }
+  const oldestSettled = async () => {
+    const { bytes, settled } = underWay.shift()!
+    await settled
+    mayComeBytes -= bytes
+  }
+  for (const [i, target] of targets.entries()) {
     const { wish } = target
     const replica = leaderFor(broker, session, target)
     if (typeof replica === 'number') {
       reads.push(refusal(broker, session, target, replica))
-      urgent = true
       continue
     }
-    const visibleBytesAtRead = replica.visibleBytes
-    let found = check(replica, wish)
-    const mayTake = Math.min(wish.partitionMaxBytes, maxBytes - totalBytes, broker.answerRoom.leftBytes)
-    const bounds = { maxBytes: Math.max(0, mayTake), minOneBatch: totalBytes === 0 }
-    if (hasMore(found, wish) && (bounds.maxBytes > 0 || bounds.minOneBatch)) {
-      const brought = room.reserve(bounds.maxBytes)
-      const reading = readLog(replica, wish, found, bounds)
-      const errorCode = reading instanceof Promise ? await reading : reading
-      brought(found.recordsBytes)
-      // A log is closed under a reader when its topic is deleted: that is what the client hears then.
-      if (errorCode !== NONE) found = refusal(broker, session, target, leaderError(broker, session, target) ?? errorCode)
-    }
-    totalBytes += found.recordsBytes
+    watched.push({ i, source: replica, visibleBytesAtRead: replica.visibleBytes })
+    const found = check(replica, wish)
     reads.push(found)
-    if (found.errorCode !== NONE || found.diverges) urgent = true
-    else watches.push({ source: replica, visibleBytesAtRead, readBytes: found.availableBytes, maxBytes: wish.partitionMaxBytes })
-    availableBytes += found.availableBytes
+    if (!hasMore(found, wish)) continue
+    // Where only what others may bring stands in the way, it is awaited.
+    while (underWay.length > 0 && (underWay.length >= READS_AT_ONCE || wish.partitionMaxBytes > maxBytes - totalBytes - mayComeBytes)) {
+      await oldestSettled()
+    }
+    const mayTake = Math.min(wish.partitionMaxBytes, maxBytes - totalBytes - mayComeBytes, broker.answerRoom.leftBytes)
+    const isFirst = totalBytes === 0 && underWay.length === 0
+    const bounds = { maxBytes: Math.max(0, mayTake), minOneBatch: isFirst, memory: broker.readMemory }
+    if (bounds.maxBytes === 0 && !bounds.minOneBatch) continue
+    const brought = room.reserve(bounds.maxBytes)
+    const reading = readLog(replica, wish, found, bounds)
+    if (!(reading instanceof Promise)) {
+      brought(found.recordsBytes)
+      took(i, reading)
+      continue
+    }
+    mayComeBytes += bounds.maxBytes
+    const settled = reading.then(errorCode => {
+      brought(found.recordsBytes)
+      took(i, errorCode)
+    })
+    // Awaited in its turn: until then its failure has no owner.
+    settled.catch(() => {})
+    underWay.push({ bytes: bounds.maxBytes, settled })
   }
-  return { reads, watches, availableBytes, urgent }
+  while (underWay.length > 0) await oldestSettled()
+  const watches = watched
+    .filter(({ i }) => !mustBeHeard(reads[i]!))
+    .map(({ i, source, visibleBytesAtRead }) => ({
+      source,
+      visibleBytesAtRead,
+      readBytes: reads[i]!.availableBytes,
+      maxBytes: targets[i]!.wish.partitionMaxBytes,
+    }))
+  const availableBytes = reads.reduce((sum, found) => sum + found.availableBytes, 0)
+  return { reads, watches, availableBytes, urgent: reads.some(mustBeHeard) }
+}
+
+function mustBeHeard(found: PartitionRead): boolean {
+  return found.errorCode !== NONE || found.diverges
+}
+
+/** Of the memory that the answer will refer to. */
+function leasesOf({ reads }: Pass): Lease[] {
+  return reads.flatMap(({ leases }) => leases ?? [])
 }
 
 function hasMore(found: PartitionRead, wish: FetchWish): boolean {
@@ -175,10 +223,11 @@ function readLog(
   { log }: LocalReplica,
   { fetchOffset, partitionMaxBytes }: FetchWish,
   found: PartitionRead,
-  bounds: { maxBytes: number; minOneBatch: boolean },
+  bounds: { maxBytes: number; minOneBatch: boolean; memory: ReadMemory },
 ): number | Promise<number> {
-  const take = ({ chunks, sizeBytes, nextOffset }: LogSlice): number => {
+  const take = ({ chunks, sizeBytes, nextOffset, leases }: LogSlice): number => {
     found.chunks = chunks
+    found.leases = leases
     found.recordsBytes = sizeBytes
     found.availableBytes = nextOffset < found.highWatermark ? Math.max(sizeBytes, partitionMaxBytes) : sizeBytes
     return NONE
@@ -196,10 +245,11 @@ function codeOf(error: unknown): number {
   throw error
 }
 
-/** Why this broker may not be read from any more; undefined: it may. */
-function leaderError(broker: Broker, session: FetchContext, target: FetchTarget): number | undefined {
+/** What became of the partition while it was read: its log is closed when its topic is deleted, its files go with retention. */
+function causeOf(broker: Broker, session: FetchContext, target: FetchTarget): number | undefined {
   const replica = leaderFor(broker, session, target)
-  return typeof replica === 'number' ? replica : undefined
+  if (typeof replica === 'number') return replica
+  return target.wish.fetchOffset < replica.log.logStartOffset ? OFFSET_OUT_OF_RANGE : undefined
 }
 
 function leaderFor(broker: Broker, session: FetchContext, { topic, topicId, wish }: FetchTarget): LocalReplica | number {
@@ -237,6 +287,7 @@ function nothing(highWatermark: number, logStartOffset: number): PartitionRead {
     preferredReadReplica: -1,
     diverges: false,
     chunks: [],
+    leases: undefined,
     divergingEpoch: undefined,
     currentLeader: undefined,
   }

@@ -24,10 +24,10 @@ export class PagedBytes {
     this.#size = Math.max(this.#size, position + chunk.length)
   }
 
-  /** A copy of up to `length` bytes; fewer only at the end. */
-  read(position: number, length: number): Buffer {
+  /** A copy of up to `length` bytes, in `into` when it is given; fewer only at the end. */
+  read(position: number, length: number, into?: Buffer): Buffer {
     const count = Math.max(0, Math.min(length, this.#size - position))
-    const out = Buffer.alloc(count)
+    const out = into === undefined ? Buffer.alloc(count) : into.subarray(0, count).fill(0)
     for (let at = 0; at < count; ) {
       const inPage = (position + at) % PAGE_BYTES
       const part = Math.min(PAGE_BYTES - inPage, count - at)

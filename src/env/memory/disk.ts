@@ -93,9 +93,9 @@ class MemoryFile implements DiskFile {
     this.#clock.turn(() => done(refusal))
   }
 
-  read(position: number, length: number): Promise<Buffer> {
+  read(position: number, length: number, into?: Buffer): Promise<Buffer> {
     const refusal = this.#refusal('read', false)
-    const bytes = this.#node.bytes.read(position, length)
+    const bytes = this.#node.bytes.read(position, length, into)
     return new Promise((resolve, reject) => this.#clock.turn(() => (refusal === undefined ? resolve(bytes) : reject(refusal))))
   }
 

@@ -106,19 +106,20 @@ export class RealFile implements DiskFile {
     })
   }
 
-  read(position: number, length: number): Promise<Buffer> {
+  read(position: number, length: number, into?: Buffer): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(this.#closedError('read'))
       this.#underWay++
       this.#world.pool.run('read', finished => {
-        const buffer = Buffer.allocUnsafeSlow(length)
+        const buffer = into ?? Buffer.allocUnsafeSlow(length)
         const readOn = (filled: number) => {
           fs.read(this.#descriptor, buffer, filled, length - filled, position + filled, (error, count) => {
             if (error === null && count > 0 && filled + count < length) return readOn(filled + count)
             finished()
             this.#leave()
             if (error !== null) return reject(envError(error, `read ${this.#path}`))
-            resolve(filled + count === length ? buffer : Buffer.from(buffer.subarray(0, filled + count)))
+            if (into !== undefined) resolve(into.subarray(0, filled + count))
+            else resolve(filled + count === length ? buffer : Buffer.from(buffer.subarray(0, filled + count)))
           })
         }
         readOn(0)

@@ -127,6 +127,8 @@ class RealSocket implements Socket {
   #closed = false
   #corked = false
   #full = false
+  /** What writers wait for: their bytes are not looked at any more. */
+  readonly #undone = new Set<() => void>()
   readonly #uncork = () => {
     this.#corked = false
     this.#socket.uncork()
@@ -144,6 +146,7 @@ class RealSocket implements Socket {
     })
     socket.on('close', () => {
       this.#closed = true
+      for (const done of this.#undone) this.#finish(done)
       this.#events?.close(this.#error)
     })
   }
@@ -170,9 +173,12 @@ class RealSocket implements Socket {
     socket.resume()
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], done?: () => void): boolean {
     const socket = this.#socket
-    if (this.#closed || socket.destroyed || socket.writableEnded) return true
+    if (this.#closed || socket.destroyed || socket.writableEnded) {
+      if (done !== undefined) this.#clock.turn(done)
+      return true
+    }
     if (!this.#corked) {
       // Node runs this after the current callback and its microtasks: all that one event wrote leaves together, and no later.
       this.#corked = true
@@ -181,9 +187,20 @@ class RealSocket implements Socket {
     }
     if (chunks.length > 1 && sizeOf(chunks) <= JOIN_BYTES) socket.write(Buffer.concat(chunks))
     else for (const chunk of chunks) if (chunk.length > 0) socket.write(chunk)
+    if (done !== undefined) this.#whenDone(done)
     if (socket.writableLength <= HIGH_WATER_BYTES) return true
     this.#full = true
     return false
+  }
+
+  /** An empty write comes back when those before it have left. With an error it comes when the handle is closed, as does all else at the close. */
+  #whenDone(done: () => void): void {
+    this.#undone.add(done)
+    this.#socket.write(NO_BYTES, () => this.#finish(done))
+  }
+
+  #finish(done: () => void): void {
+    if (this.#undone.delete(done)) done()
   }
 
   get bufferedBytes(): number {
@@ -206,6 +223,8 @@ class RealSocket implements Socket {
     this.#socket.destroy()
   }
 }
+
+const NO_BYTES = Buffer.alloc(0)
 
 function sizeOf(chunks: readonly Uint8Array[]): number {
   let size = 0

@@ -175,14 +175,14 @@ class SimFile implements DiskFile {
     })
   }
 
-  read(position: number, length: number): Promise<Buffer> {
+  read(position: number, length: number, into?: Buffer): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       if (this.#refused('read', error => reject(error), false)) return
       const { process, storage, delays } = this.#world
       const fault = storage.fault('read', this.#path)
       this.#underWay++
       process.later(delays.of('read'), 'disk read', () => {
-        const bytes = this.#node.bytes.read(position, length)
+        const bytes = this.#node.bytes.read(position, length, into)
         this.#finish(error => (error === undefined ? resolve(bytes) : reject(error)), fault)
       })
     })

@@ -29,6 +29,11 @@ export class SimSocket implements Socket {
   #unsent: Uint8Array[] = []
   #unsentBytes = 0
   #travellingBytes = 0
+  /** Ever put on the wire, and of these ever copied off it. */
+  #sentBytes = 0
+  #copiedBytes = 0
+  /** Writers that wait until so many bytes are copied. */
+  #undone: { atBytes: number; readonly done: () => void }[] = []
   #lastArrivalAt = 0
   readonly #highWaterBytes: number
   #full = false
@@ -61,13 +66,17 @@ export class SimSocket implements Socket {
     else this.#scheduleRead(0)
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
-    if (this.#gone || this.#ending) return true
+  write(chunks: readonly Uint8Array[], done?: () => void): boolean {
+    if (this.#gone || this.#ending) {
+      if (done !== undefined) this.process.later(0, 'write done', done)
+      return true
+    }
     for (const chunk of chunks) {
       if (chunk.length === 0) continue
       this.#unsent.push(chunk)
       this.#unsentBytes += chunk.length
     }
+    if (done !== undefined) this.#undone.push({ atBytes: this.#sentBytes + this.#unsentBytes, done })
     this.#send()
     this.#full ||= this.#unsentBytes > this.#highWaterBytes
     return this.#unsentBytes <= this.#highWaterBytes
@@ -126,9 +135,12 @@ export class SimSocket implements Socket {
       const size = random.chance(0.2) ? 1 + random.integer(room) : room
       const chunks = this.#take(size)
       this.#travellingBytes += size
+      this.#sentBytes += size
       // Copied on arrival: a writer that changes its bytes too early is caught by whoever checks them.
       this.#toPeer('bytes', () => {
         const bytes = Buffer.concat(chunks, size)
+        this.#copiedBytes += size
+        this.#tellDone()
         this.#network.world.trace.bytes(bytes)
         this.#peer.#receive({ type: 'bytes', bytes })
       })
@@ -145,6 +157,12 @@ export class SimSocket implements Socket {
     this.#endSent = true
     this.#toPeer('end', () => this.#peer.#receive({ type: 'end' }))
     this.#closeWhenDone()
+  }
+
+  #tellDone(): void {
+    while (this.#undone.length > 0 && this.#undone[0]!.atBytes <= this.#copiedBytes) {
+      this.process.later(0, 'write done', this.#undone.shift()!.done)
+    }
   }
 
   #take(size: number): Uint8Array[] {
@@ -240,6 +258,9 @@ export class SimSocket implements Socket {
     this.#gone = true
     this.#unsent = []
     this.#unsentBytes = 0
+    // What travels is still looked at, the rest never will be.
+    for (const waiting of this.#undone) waiting.atBytes = Math.min(waiting.atBytes, this.#sentBytes)
+    this.#tellDone()
     this.#arrived.length = 0
     this.#network.closed(this)
   }
