@@ -59,8 +59,7 @@ class Copy {
   failingTest(file: string): string | undefined {
     const { status, output } = this.#run('node_modules/vitest/vitest.mjs', ['run', file, '--bail=1'], CHECK_MS)
     if (status === 0) return undefined
-    const plain = output.replaceAll(/\x1b\[[\d;]*m/g, '')
-    return /^ *FAIL +\S+ > (.*)$/m.exec(plain)?.[1] ?? (status === null ? 'it hangs' : 'the file does not run')
+    return /^ *FAIL +\S+ > (.*)$/m.exec(output)?.[1] ?? (status === null ? 'it hangs' : 'the file does not run')
   }
 
   /** @returns the first seed that failed; 0 when all passed */
@@ -77,7 +76,8 @@ class Copy {
   }
 
   #run(script: string, args: readonly string[], timeout: number): { status: number | null; output: string } {
-    const options = { cwd: this.folder, encoding: 'utf8', timeout, killSignal: 'SIGKILL', maxBuffer: 1 << 28 } as const
+    const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' }
+    const options = { cwd: this.folder, env, encoding: 'utf8', timeout, killSignal: 'SIGKILL', maxBuffer: 1 << 28 } as const
     const { status, stdout, stderr } = spawnSync(process.execPath, [join(this.folder, script), ...args], options)
     return { status, output: stdout + stderr }
   }
