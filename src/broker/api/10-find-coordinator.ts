@@ -25,12 +25,13 @@ export const findCoordinator = handler(FindCoordinator, {
 })
 
 function find(broker: Broker, key: string, keyType: number, { version, connection }: RequestContext): Found {
+  const topic = broker.image.topics.get(OFFSETS_TOPIC)
   if (keyType !== GROUP && keyType !== TRANSACTION && !(keyType === SHARE && version >= FIRST_VERSION_OF_SHARE)) {
     return nowhere(key, INVALID_REQUEST)
   }
-  const topic = keyType === GROUP ? broker.image.topics.get(OFFSETS_TOPIC) : undefined
+  if (keyType !== GROUP) return nowhere(key, COORDINATOR_NOT_AVAILABLE)
   if (topic === undefined) {
-    if (keyType === GROUP && !broker.closing) broker.topicCreation.begin(OFFSETS_TOPIC)
+    if (!broker.closing) broker.topicCreation.begin(OFFSETS_TOPIC)
     return nowhere(key, COORDINATOR_NOT_AVAILABLE)
   }
   const { leaderId, errorCode } = viewOf(broker, topic, topic.partitions[broker.groups.partitionOf(key)!]!, connection.listenerName)
