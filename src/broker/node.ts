@@ -11,6 +11,7 @@ import { Controller } from '../metadata/controller.ts'
 import { configLayers } from '../metadata/decision.ts'
 import { type Identity, markClean, openIdentity, refuseForeignDirectory } from '../metadata/identity.ts'
 import { MetadataPublisher } from '../metadata/publisher.ts'
+import { whyUnusable } from '../metadata/unusable-directory.ts'
 import type { BrokerListener } from '../metadata/records.ts'
 import { type IncomingRequest, type ListenerAddress, Server } from '../net/server.ts'
 import { KafkaError, NONE } from '../protocol/errors.ts'
@@ -95,7 +96,9 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
 
   await refuseForeignDirectory(env.disk, directory)
   await makeRoomToStart(env, directory)
-  const meta = await env.kv.open(`${directory}/meta`, { urgent: true })
+  const meta = await env.kv.open(`${directory}/meta`, { urgent: true }).catch(async error => {
+    throw await whyUnusable(env.disk, directory, error)
+  })
   lifetime.owns('meta', () => meta.close())
   const identity = await openIdentity(env, { directory, meta, nodeId })
   lifetime.owns('clean mark', () => (lifetime.failure === undefined && brokerEpoch !== -1 ? markClean(meta, brokerEpoch) : undefined))

@@ -1,4 +1,5 @@
 // One node in this process, with real doors or in memory. What is not needed is not loaded: a node in memory never loads LevelDB.
+import { resolve } from 'node:path'
 import type { Node } from '../broker/node.ts'
 import { parseConfig } from '../config.ts'
 import type { Env, Logger } from '../env/env.ts'
@@ -40,9 +41,10 @@ export interface RunningNode extends AsyncDisposable {
 export async function startNode(options: StartNodeOptions = {}): Promise<RunningNode> {
   const { memory = false, onUnknownKey } = options
   const config = parseConfig(withListeners(options), onUnknownKey === undefined ? {} : { onUnknown: onUnknownKey })
-  const directory = options.dataDirectory ?? config['log.dirs']?.[0] ?? config['log.dir'] ?? 'ottla-data'
+  const named = options.dataDirectory ?? config['log.dirs']?.[0] ?? config['log.dir'] ?? 'ottla-data'
+  const directory = memory ? named : resolve(named)
   const [{ Node }, env] = await Promise.all([import('../broker/node.ts'), memory ? memoryDoors(options) : realDoors(options)])
-  const node = await Node.open(env, { config, directory })
+  const node = await Node.open(env, { config, directory, reserveBytes: memory ? 0 : RESERVE_BYTES })
   const [first] = node.broker.liveEndpoints(node.listeners[0]!.name)
   return {
     bootstrapServers: `${first!.host}:${first!.port}`,
@@ -60,6 +62,9 @@ function withListeners({ config = {}, port, memory }: StartNodeOptions): Record<
   if (port === undefined && config['listeners'] !== undefined) return { ...config }
   return { ...config, listeners: `PLAINTEXT://127.0.0.1:${port ?? (memory === true ? 0 : 9092)}` }
 }
+
+/** What two databases need to open on a disk that is full. */
+const RESERVE_BYTES = 16 * 1024 * 1024
 
 /** Loaded only when they are needed. */
 async function realDoors({ logger }: StartNodeOptions): Promise<Env> {

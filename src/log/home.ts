@@ -2,11 +2,12 @@
 // format), its part of `meta`, its part of `index`. Names are not identity: a folder belongs to the log whose topic id stands in it.
 // Nothing is made before the first append, so a partition nobody writes to costs no file.
 
-import { type Disk, type DiskFile, EnvError, type Logger } from '../env/env.ts'
+import { type DirectoryEntry, type Disk, type DiskFile, EnvError, type Logger } from '../env/env.ts'
 import { isUuid, type Uuid } from '../util/uuid.ts'
 import type { Catalog } from './catalog.ts'
 import type { DurableState } from './durable-state.ts'
-import { type OpenSegments, Segment, type SegmentPlace } from './segment.ts'
+import type { OpenSegments } from './open-segments.ts'
+import { Segment, type SegmentPlace } from './segment.ts'
 import type { SetAside } from './set-aside.ts'
 
 const IDENTITY_FILE = 'partition.metadata'
@@ -44,6 +45,8 @@ export class LogHome implements SegmentPlace {
   readonly directory: string
   /** As `identify` found them. */
   fileNames: readonly string[] | undefined
+  /** Names of folders in the log's folder, where there should be none. */
+  folderNames: readonly string[] = []
   readonly #logsDirectory: string
   /** The identity file, written and not yet durable. */
   #identity: DiskFile | undefined
@@ -99,11 +102,11 @@ export class LogHome implements SegmentPlace {
   /** Whose folder it is. */
   async identify(): Promise<'ours' | 'foreign' | 'missing'> {
     if (this.#folder !== 'unknown') return this.#folder
-    this.fileNames = await namesIn(this.disk, this.directory)
-    if (this.fileNames === undefined) {
-      this.#folder = 'missing'
-      return 'missing'
-    }
+    const entries = await entriesIn(this.disk, this.directory)
+    if (entries === 'missing') this.#folder = 'missing'
+    if (entries === 'missing' || entries === 'foreign') return entries
+    this.fileNames = entries.filter(({ kind }) => kind === 'file').map(({ name }) => name)
+    this.folderNames = entries.filter(({ kind }) => kind === 'directory').map(({ name }) => name)
     if ((await readIdentity(this.disk, this.directory)) !== this.topicId) return 'foreign'
     this.#folder = 'ours'
     return 'ours'
@@ -149,28 +152,34 @@ export function isFolderName(name: string): boolean {
   return /^.+-\d+$/.test(name)
 }
 
-async function namesIn(disk: Disk, directory: string): Promise<readonly string[] | undefined> {
+/** foreign: something else than a folder has the name. */
+async function entriesIn(disk: Disk, directory: string): Promise<readonly DirectoryEntry[] | 'missing' | 'foreign'> {
   try {
-    return (await disk.list(directory)).map(({ name }) => name)
+    return await disk.list(directory)
   } catch (error) {
-    if (isMissing(error)) return undefined
+    if (isMissing(error)) return 'missing'
+    if (isOfOtherKind(error)) return 'foreign'
     throw error
   }
 }
 
 /** The topic id in a log's folder; undefined when it is missing or unreadable. */
 export async function readIdentity(disk: Disk, directory: string): Promise<Uuid | undefined> {
-  let file: DiskFile
+  let text: string
   try {
-    file = await disk.open(`${directory}/${IDENTITY_FILE}`, 'read')
+    const file = await disk.open(`${directory}/${IDENTITY_FILE}`, 'read')
+    text = (await file.read(0, Math.min(file.size, MAX_IDENTITY_BYTES)).finally(() => file.close())).toString('latin1')
   } catch (error) {
-    if (isMissing(error)) return undefined
+    if (isMissing(error) || isOfOtherKind(error)) return undefined
     throw error
   }
-  const text = (await file.read(0, Math.min(file.size, MAX_IDENTITY_BYTES))).toString('latin1')
-  await file.close()
   const id = /^version: 0\ntopic_id: (.+)\n$/.exec(text)?.[1]
   return id !== undefined && isUuid(id) ? id : undefined
+}
+
+/** A file where a folder was expected, or the other way round. */
+export function isOfOtherKind(error: unknown): boolean {
+  return error instanceof EnvError && (error.code === 'ENOTDIR' || error.code === 'EISDIR')
 }
 
 export function isMissing(error: unknown): boolean {

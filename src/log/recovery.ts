@@ -12,7 +12,7 @@ import type { CatalogContents, Checkpoint, ClosedSegment } from './catalog.ts'
 import type { LogConfig } from './config.ts'
 import type { DurableLogState } from './durable-state.ts'
 import { type EpochEntry, LeaderEpochs } from './epochs.ts'
-import { flushFile, isMissing, type LogHome } from './home.ts'
+import { flushFile, isMissing, isOfOtherKind, type LogHome } from './home.ts'
 import { decodeProducers } from './producer-snapshot.ts'
 import { ProducerState } from './producer-state.ts'
 import { rebuildProducers } from './replay.ts'
@@ -37,6 +37,9 @@ export interface RecoveredLog {
   /** What the catalog should no longer hold. */
   readonly stale: { readonly segmentBases: readonly number[]; readonly producerStates: readonly number[] }
 }
+
+/** Files whose sizes are asked for at once. */
+const LOOKED_AT_ONCE = 16
 
 interface Damage {
   readonly segment: Segment
@@ -91,7 +94,7 @@ class Recovery {
 
   // ------------------------------------------------------------------------------------------------------------------------------ trust
 
-  /** After an orderly close the catalog is the truth, if the newest file has the size it says. */
+  /** After an orderly close the catalog is the truth, if the files have the sizes it says. */
   async trust(): Promise<RecoveredLog | undefined> {
     const checkpoint = this.#checkpoint
     if (!this.#clean || checkpoint === undefined || !checkpoint.closed) return undefined
@@ -101,6 +104,10 @@ class Recovery {
       const segment = this.#home.segment(known.baseOffset)
       segment.restore({ ...known, indexedFrom: known.sizeBytes })
       this.#segments.push(segment)
+    }
+    if (!(await this.#haveTheirSizes(this.#segments))) {
+      await this.#forgetAll()
+      return undefined
     }
     if (checkpoint.position > 0) {
       const active = this.#home.segment(checkpoint.segmentBase)
@@ -123,11 +130,22 @@ class Recovery {
     return this.#state.marks.has('gaps') || closed.every(({ endOffset }, i) => endOffset === starts[i + 1])
   }
 
+  /** Looking at sizes is cheap: what was cut off a closed segment must not be found out by a reader. */
+  async #haveTheirSizes(segments: readonly Segment[]): Promise<boolean> {
+    for (let i = 0; i < segments.length; i += LOOKED_AT_ONCE) {
+      const some = segments.slice(i, i + LOOKED_AT_ONCE)
+      const sizes = await Promise.all(some.map(segment => this.#fileSize(segment)))
+      await Promise.all(some.map(segment => segment.close()))
+      if (sizes.some((size, j) => size !== some[j]!.sizeBytes)) return false
+    }
+    return true
+  }
+
   async #fileSize(segment: Segment): Promise<number> {
     try {
       return (await segment.open()).size
     } catch (error) {
-      if (isMissing(error)) return -1
+      if (isMissing(error) || isOfOtherKind(error)) return -1
       throw error
     }
   }
@@ -168,10 +186,20 @@ class Recovery {
   async #openFolder(): Promise<readonly string[]> {
     const home = this.#home
     const found = await home.identify()
-    if (found === 'ours') return home.fileNames ?? []
+    if (found === 'ours') {
+      for (const name of home.folderNames) await this.#setAsideFolder(name)
+      return home.fileNames ?? []
+    }
     if (found === 'foreign') await home.setAsideFolder()
     if (this.#state.marks.has('created')) this.#lost = `the folder is ${found}`
     return []
+  }
+
+  /** Something made a folder here. Under the name of a segment it stands in the place of records. */
+  async #setAsideFolder(name: string): Promise<void> {
+    const to = await this.#home.setAside.moveDirectory(`${this.#home.directory}/${name}`)
+    this.#home.logger.log('warn', 'set aside a folder in a log', { ...this.#home.name, folder: name, to })
+    if (baseOffsetOf(name) !== undefined) this.#lost = `the segment ${name} is a folder`
   }
 
   /** Finishes a deletion that a crash cut short: segments wholly below the log start go. */
@@ -196,6 +224,9 @@ class Recovery {
     if (checkpoint === undefined || segment.baseOffset > checkpoint.segmentBase) return this.#scanSegment(segment, undefined)
     if (segment.baseOffset === checkpoint.segmentBase) return this.#scanSegment(segment, restoredFrom(checkpoint))
     if (closed === undefined || closed.endOffset !== nextBase) return this.#scanSegment(segment, closed)
+    const sizeBytes = await this.#fileSize(segment)
+    await segment.close()
+    if (sizeBytes !== closed.sizeBytes) return this.#scanSegment(segment, closed)
     segment.restore({ ...closed, indexedFrom: closed.sizeBytes })
     this.#producers = undefined
   }

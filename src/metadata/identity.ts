@@ -1,7 +1,7 @@
 // Who a data directory is: format version, cluster id, node id, directory id (DESIGN rule 4), in `meta` under "node/". A directory that is not
 // ours, or somebody else's, is refused with what to do; it is never taken over or formatted again.
 // The mark of a clean shutdown holds the broker epoch of the process that ended; it is deleted, and that is on disk, before anything else is done.
-import { type Disk, type Env, EnvError, type Kv } from '../env/env.ts'
+import { type DirectoryEntry, type Disk, type Env, EnvError, type Kv } from '../env/env.ts'
 import { PackError, pack, unpack } from '../util/pack.ts'
 import { isUuid, type Uuid, uuidFromBytes } from '../util/uuid.ts'
 
@@ -27,30 +27,64 @@ const CLEAN = 2
 const VERSION = 1
 
 /** What a data directory of ours may hold at its top. */
-const OURS = new Set(['meta', 'index', 'logs', 'vote'])
+const OURS: Readonly<Record<string, DirectoryEntry['kind']>> = {
+  meta: 'directory',
+  index: 'directory',
+  logs: 'directory',
+  vote: 'file',
+  reserve: 'file',
+}
 /** And what may lie beside it: the mount point's own folder, hidden files. */
-const NEUTRAL = /^(lost\+found|\..*)$/
+const NEUTRAL = /^(lost\+found|index\.damaged-\d+|\..*)$/
 
 /**
  * To be called before anything is made in the directory.
- * @throws EnvError EEXIST when it holds files that are not Ottla's
+ * @throws EnvError EEXIST when it holds files that are not Ottla's, or is none · EACCES when it cannot be read
  */
 export async function refuseForeignDirectory(disk: Disk, directory: string): Promise<void> {
-  let names: string[]
-  try {
-    names = (await disk.list(directory)).map(entry => entry.name)
-  } catch (error) {
-    if (error instanceof EnvError && error.code === 'ENOENT') return
-    throw error
+  const entries = await entriesOf(disk, directory)
+  for (const { name, kind } of entries) {
+    const expected = OURS[name]
+    if (expected === undefined || kind === expected) continue
+    const [found, wanted] = kind === 'file' ? ['a file', 'a folder'] : ['a folder', 'a file']
+    throw new EnvError(
+      'EEXIST',
+      `${directory}/${name} is ${found}, where Ottla keeps ${wanted}. Restore the directory from a copy, or name another data directory.`,
+    )
   }
+  const names = entries.map(({ name }) => name)
   if (names.includes('meta')) return
-  const foreign = names.filter(name => !OURS.has(name) && !NEUTRAL.test(name))
+  const foreign = names.filter(name => !Object.hasOwn(OURS, name) && !NEUTRAL.test(name))
   if (foreign.length === 0) return
   const kafka = foreign.includes('meta.properties') ? " It looks like Apache Kafka's, whose files Ottla does not take over." : ''
   throw new EnvError(
     'EEXIST',
     `${directory} holds files that are not Ottla's (${foreign.slice(0, 5).join(', ')}).${kafka} Name an empty directory.`,
   )
+}
+
+/** None when it is not there. */
+async function entriesOf(disk: Disk, directory: string): Promise<readonly DirectoryEntry[]> {
+  try {
+    return await disk.list(directory)
+  } catch (error) {
+    if (!(error instanceof EnvError)) throw error
+    switch (error.code) {
+      case 'ENOENT':
+        return []
+      case 'ENOTDIR':
+        throw new EnvError('EEXIST', `${directory} is a file, not a directory. Name a directory for the data.`, { cause: error })
+      case 'EACCES':
+      case 'EPERM':
+        throw new EnvError(
+          'EACCES',
+          `${directory} cannot be read by this user (${error.code}). Make the directory and all in it this user's, or name another.`,
+          { cause: error },
+        )
+      default:
+        throw error
+    }
+  }
 }
 
 /**
