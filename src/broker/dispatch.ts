@@ -17,6 +17,8 @@ import { type Answer, CloseConnection, type Handler, NO_RESPONSE, type RequestCo
 import { releaseAll } from './read-memory.ts'
 
 const PRODUCE = 0
+/** What a request may decode to, by the estimate of the codec: more than 50,000 names or partitions; beyond, its connection is closed. */
+const MAX_REQUEST_BYTES = 8 * 1024 * 1024
 
 interface Served {
   readonly handler: Handler
@@ -34,6 +36,13 @@ for (const { apiKey, minVersion, maxVersion } of ADVERTISED) {
 export function mayOverlap(frame: Buffer): boolean {
   return frame.length >= 2 && frame.readInt16BE(0) === PRODUCE
 }
+
+/** What names many things decodes to many times its bytes. (Produce carries bytes, and what it names is bounded by the decoder.) */
+export function isHeavy(frame: Buffer): boolean {
+  return frame.length >= HEAVY_BYTES && frame.readInt16BE(0) !== PRODUCE
+}
+
+const HEAVY_BYTES = 64 * 1024
 
 export class Dispatcher {
   readonly #broker: Broker
@@ -59,6 +68,7 @@ export class Dispatcher {
       return
     }
     const { header } = read
+    if (header.apiKey !== PRODUCE) request.letGo()
     const context: RequestContext = {
       version: header.apiVersion,
       clientId: header.clientId,
@@ -154,7 +164,7 @@ function readRequest(frame: Buffer): ReadRequest {
     throw new ProtocolError(`${handler.api.name} v${apiVersion} is not served`)
   }
   // What stands behind the message is ignored, as in Kafka: librdkafka 2.15 leaves three bytes behind a Metadata v13 that asks for brokers only.
-  const body = handler.api.req(apiVersion).decodePrefix(frame, header.bodyStart, frame.length) as never
+  const body = handler.api.req(apiVersion).decodePrefix(frame, header.bodyStart, frame.length, MAX_REQUEST_BYTES) as never
   return { handler, header, body }
 }
 

@@ -21,7 +21,7 @@ import type { Replicas } from './replicas.ts'
 import { TopicCreation } from './topic-creation.ts'
 
 const FETCH_SESSION_EVICTION_MS = 120_000
-const FETCH_SESSIONS_BYTES = 128 * 1024 * 1024
+const FETCH_SESSIONS_BYTES = 24 * 1024 * 1024
 const CREATION_TIMEOUT_MS = 60_000
 
 export class NodeBroker implements Broker {

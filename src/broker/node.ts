@@ -18,9 +18,10 @@ import { KafkaError, NONE } from '../protocol/errors.ts'
 import { SingleVoterQuorum } from '../raft/single-voter.ts'
 import { type Uuid, uuidFromBytes } from '../util/uuid.ts'
 import type { Broker } from './broker.ts'
+import { clientLimits } from './client-limits.ts'
 import { makeRoomToStart } from './disk-reserve.ts'
 import { behindRoom, DiskRoom } from './disk-room.ts'
-import { Dispatcher, mayOverlap } from './dispatch.ts'
+import { Dispatcher, isHeavy, mayOverlap } from './dispatch.ts'
 import { BOOTSTRAP_RECORDS, SUPPORTED_FEATURES } from './features.ts'
 import { GroupCoordinator } from './group/coordinator.ts'
 import { Lifetime } from './lifetime.ts'
@@ -166,9 +167,11 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
   const server = await Server.open(env, {
     listeners,
     maxRequestBytes: config['socket.request.max.bytes'],
-    maxConnections: config['max.connections'],
+    limits: clientLimits({ config: () => broker.config, listeners, maxFiles: env.net.maxFiles }),
+    ...(config['queued.max.request.bytes'] === -1 ? {} : { maxQueuedBytes: config['queued.max.request.bytes'] }),
     ...(idleTimeoutMs === -1 ? {} : { idleTimeoutMs }),
     mayOverlap,
+    isHeavy,
     onRequest: request => gate.receive(request),
   })
   unsentBytes = () => server.unsentBytes

@@ -43,6 +43,8 @@ export interface Random {
 // ---------------------------------------------------------------------------------------------------------------------------------- net
 
 export interface Net {
+  /** How many files and sockets together the process may have open; undefined: not known, or not limited. */
+  readonly maxFiles?: number | undefined
   /**
    * Binds and listens. Port 0 takes any free port; the listener says which.
    * @throws EnvError with code EADDRINUSE, EACCES, EADDRNOTAVAIL

@@ -69,9 +69,18 @@ export type ValidateConfig = Pick<
 >
 
 const MAX_RECORD_ERRORS = 1000
-/** A batch may unpack to this much, or to so many times max.message.bytes when that is more. */
-const MIN_UNPACKED_LIMIT_BYTES = 64 * 1024 * 1024
-const UNPACKED_PER_MESSAGE_BYTE = 64
+/**
+ * What a batch may unpack to: 16 MiB, 16 times max.message.bytes or 64 times its own size, the largest of them, within 64 times max.message.bytes (or
+ * 64 MiB). Most producers limit a batch by its unpacked size (librdkafka and its kin to 1 MB) and never come near; Java's limits the packed one, and
+ * logs pack 5 to 30 times. Who is over is told MESSAGE_TOO_LARGE, upon which Java's producer splits the batch and sends the halves.
+ */
+const UNPACKED_BYTES = 16 * 1024 * 1024
+const UNPACKED_PER_MESSAGE_BYTE = 16
+const UNPACKED_PER_PACKED_BYTE = 64
+const MAX_UNPACKED_BYTES = 64 * 1024 * 1024
+const MAX_UNPACKED_PER_MESSAGE_BYTE = 64
+/** What each batch adds to what its request may unpack. */
+const GRANTED_PER_PACKED_BYTE = 32
 /** A batch that must be packed anew (another codec, offsets to renumber) may have so many times max.message.bytes: packing is slow. */
 const REPACKED_PER_MESSAGE_BYTE = 16
 
@@ -201,8 +210,10 @@ function rejectedTimestampType(b: Buffer): Rejected {
 }
 
 function unpack(b: Buffer, config: ValidateConfig, budget: UnpackBudget | undefined): BatchBody | Rejected {
-  const maxBytes = Math.max(MIN_UNPACKED_LIMIT_BYTES, config.maxMessageBytes * UNPACKED_PER_MESSAGE_BYTE)
+  const least = Math.max(UNPACKED_BYTES, config.maxMessageBytes * UNPACKED_PER_MESSAGE_BYTE, b.length * UNPACKED_PER_PACKED_BYTE)
+  const maxBytes = Math.min(least, Math.max(MAX_UNPACKED_BYTES, config.maxMessageBytes * MAX_UNPACKED_PER_MESSAGE_BYTE))
   if (budget === undefined || batch.codecOf(b, 0) === CODEC_NONE) return opened(b, maxBytes)
+  budget.leftBytes += b.length * GRANTED_PER_PACKED_BYTE
   if (budget.leftBytes <= 0) return rejected(MESSAGE_TOO_LARGE, 'The batches of the request before this one unpack to too many bytes')
   const body = opened(b, maxBytes)
   // How far a damaged one came is not known.
@@ -313,6 +324,8 @@ function tooMuchToRepack(bodyBytes: number, config: ValidateConfig): Rejected {
 
 /** Damage inside the batch, or a codec this platform lacks, as the answer; any other error is ours and goes on. */
 function rejectedBy(error: unknown): Rejected {
+  if (error instanceof ProtocolError && error.isOverLimit)
+    return rejected(MESSAGE_TOO_LARGE, `The batch unpacks to too much: ${error.message}`)
   if (error instanceof ProtocolError) return rejected(INVALID_RECORD, `The records are damaged: ${error.message}`)
   if (error instanceof KafkaError) return rejected(error.code, error.message)
   throw error

@@ -2,7 +2,7 @@
 //
 // Memory. A frame becomes one buffer, because what is cut out of it (record batches) is kept for a while, and the chunks are the socket's to read
 // into again: of exactly its size, or from a pool when there is one. A claimed length is only a claim: the buffer grows with what has arrived (at most
-// four times that, or 16 KiB), so a peer that announces 100 MiB and sends nothing costs 16 KiB. It is believed as far as memory lies idle in the pool.
+// twice that, or 16 KiB), so a peer that announces 100 MiB and sends nothing costs 16 KiB. It is believed as far as memory lies idle in the pool.
 import { ProtocolError } from '../protocol/errors.ts'
 import type { BufferPool, Lease } from '../util/buffer-pool.ts'
 
@@ -10,7 +10,7 @@ import type { BufferPool, Lease } from '../util/buffer-pool.ts'
 export type FrameReceiver = (frame: Buffer, lease: Lease | undefined) => void
 
 const FIRST_BYTES = 16 * 1024
-const GROWTH = 4
+const GROWTH = 2
 const EMPTY = Buffer.alloc(0)
 
 export class FrameReader {
@@ -33,6 +33,19 @@ export class FrameReader {
   /** Bytes held for a frame that is not whole yet. */
   get heldBytes(): number {
     return this.#frame.length
+  }
+
+  /** What has come of it. */
+  get filledBytes(): number {
+    return this.#filled
+  }
+
+  /** Gives up the frame that is not whole: nothing more will come. */
+  drop(): void {
+    this.#lease?.release()
+    this.#lease = undefined
+    this.#frame = EMPTY
+    this.#filled = 0
   }
 
   /**

@@ -14,15 +14,17 @@ export type Outcome =
   | { readonly type: 'close'; readonly reason: string }
 
 export interface Exchange {
-  /** Counted as in flight until the outcome is taken. */
-  readonly sizeBytes: number
-  readonly frame: Buffer
+  /** Counted as in flight until the outcome is taken, or the frame is let go. */
+  sizeBytes: number
+  frame: Buffer
   /** Of the frame's memory; the exchange holds it until the handler releases it. */
   readonly lease: Lease | undefined
   readonly mayOverlap: boolean
   started: boolean
   outcome: Outcome | undefined
 }
+
+const NO_BYTES = Buffer.alloc(0)
 
 export class Pipeline {
   /** Oldest first, from `#head` on; all that is not taken yet. */
@@ -49,7 +51,7 @@ export class Pipeline {
   /** The connection ends once everything accepted so far is answered. */
   addClose(reason: string): void {
     this.#push({
-      frame: Buffer.alloc(0),
+      frame: NO_BYTES,
       lease: undefined,
       sizeBytes: 0,
       mayOverlap: false,
@@ -63,11 +65,24 @@ export class Pipeline {
     this.#inFlightBytes += exchange.sizeBytes
   }
 
-  /** The next request if it may start now; it counts as started then. */
-  start(): Exchange | undefined {
+  /** The frame is not needed any more, although the request is not answered yet. */
+  letGo(exchange: Exchange): void {
+    this.#inFlightBytes -= exchange.sizeBytes
+    exchange.sizeBytes = 0
+    exchange.frame = NO_BYTES
+  }
+
+  /** What `start` would hand out. */
+  peek(): Exchange | undefined {
     const exchange = this.#exchanges[this.#next]
     if (exchange === undefined || exchange.outcome !== undefined) return undefined
-    if (this.#next > this.#head && !(exchange.mayOverlap && this.#runningOverlaps)) return undefined
+    return this.#next > this.#head && !(exchange.mayOverlap && this.#runningOverlaps) ? undefined : exchange
+  }
+
+  /** The next request if it may start now; it counts as started then. */
+  start(): Exchange | undefined {
+    const exchange = this.peek()
+    if (exchange === undefined) return undefined
     this.#runningOverlaps = exchange.mayOverlap
     exchange.started = true
     this.#next++

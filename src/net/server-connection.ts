@@ -5,7 +5,10 @@
 // holds back answers above its own mark: a client that pipelines large fetches and reads none of them costs one answer, not all of them.
 // Both resume by event.
 //
-// Fairness. There is one thread: after requests that took long, a connection lets the others have theirs before its next.
+// What all connections share is budgeted for the node: bytes of requests (request-budget.ts) and time (turns.ts).
+//
+// A frame that has begun must go on, or its connection ends: a peer that drips bytes holds memory. An answer that leaves, however slowly, keeps its
+// connection from being idle.
 //
 // Ends. A frame that cannot be read and a handler's `close` take their place in the order of answers: what was accepted before is still
 // answered. A client that ends its direction (or is killed: the two look alike) gets what is answered within a second. We read and drop what a
@@ -16,12 +19,17 @@ import { assert } from '../util/assert.ts'
 import type { BufferPool, Lease } from '../util/buffer-pool.ts'
 import { FrameReader } from './frames.ts'
 import { type Exchange, Pipeline } from './pipeline.ts'
+import type { BudgetUser, RequestBudget } from './request-budget.ts'
 import type { IncomingRequest, ServerConnection, ServerOptions } from './server.ts'
+import { TURN_MS, type Turns, type TurnTaker } from './turns.ts'
 
 const MAX_IN_FLIGHT_BYTES = 8 * 1024 * 1024
 const MAX_IN_FLIGHT_REQUESTS = 256
-/** Requests handed up in one go; then the other connections' events come first. */
-const TURN_MS = 10
+/** A frame that is not whole must have brought this much, or its end, between two looks at it. */
+const LEAST_PROGRESS_BYTES = 4096
+const HARDLY_BEGUN_BYTES = 4096
+/** The handling of smaller ones takes no time worth measuring. */
+const MEASURED_FRAME_BYTES = 8192
 /** For the peer to take our last bytes and close, and for answers to a client that ended its direction. */
 const LINGER_MS = 1000
 
@@ -32,6 +40,8 @@ interface Identity {
   readonly unsent: UnsentBytes
   /** Where the memory of request frames comes from. */
   readonly frames: BufferPool
+  readonly budget: RequestBudget
+  readonly turns: Turns
 }
 
 /** Of all connections whose clients are behind with taking them. */
@@ -39,12 +49,13 @@ export interface UnsentBytes {
   bytes: number
 }
 
-export class AcceptedConnection implements ServerConnection {
+export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTaker {
   readonly id: number
   readonly listenerName: string
   readonly clientHost: string
   readonly clientPort: number
   readonly data = new Map<symbol, unknown>()
+  readonly burned = { ms: 0, atMs: 0 }
 
   readonly #env: Env
   readonly #socket: Socket
@@ -58,11 +69,23 @@ export class AcceptedConnection implements ServerConnection {
   #paused = false
   #blocked = false
   #pumping = false
-  /** Set while the other connections have their turn. */
-  #rest: Timer | undefined
+  readonly #budget: RequestBudget
+  /** Our part of it. */
+  #budgeted = 0
+  #isWithinBudget = true
+  #isOver = false
+  readonly #turns: Turns
+  #heavy: Exchange | undefined
+  #receivedBytes = 0
+  #frameCount = 0
+  /** At the last look. */
+  #seen = { receivedBytes: -1, frameCount: -1 }
   readonly #unsent: UnsentBytes
   /** Our part of it. */
   #unsentBytes = 0
+  #bufferedAtLook = 0
+  /** At the last look; -1: it was not behind. */
+  #unsentSeen = -1
   #linger: Timer | undefined
   #idle: Timer | undefined
   #lastActivity: number
@@ -75,6 +98,8 @@ export class AcceptedConnection implements ServerConnection {
     this.#env = env
     this.#socket = socket
     this.#unsent = identity.unsent
+    this.#budget = identity.budget
+    this.#turns = identity.turns
     this.#options = options
     this.#frames = new FrameReader(options.maxRequestBytes, identity.frames)
     this.#lastActivity = env.clock.now()
@@ -111,20 +136,117 @@ export class AcceptedConnection implements ServerConnection {
     if (this.#state !== 'ending') this.#reason = reason
     this.#state = 'ending'
     this.#pipeline.clear()
+    this.#letBudgetGo()
     this.#socket.destroy()
   }
 
+  /** It takes no part any more in what the node shares. */
+  #letBudgetGo(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#isWithinBudget = true
+    const held = this.#budgeted
+    this.#budgeted = 0
+    this.#frames.drop()
+    this.#turns.gone(this)
+    this.#budget.gone(this, held)
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------ what the node shares
+
+  get heldBytes(): number {
+    return this.#budgeted
+  }
+
+  get isMidFrame(): boolean {
+    return this.#frames.filledBytes > 0
+  }
+
+  get receivedBytes(): number {
+    return this.#receivedBytes
+  }
+
+  stopReading(): void {
+    if (this.#isOver) return
+    this.#isWithinBudget = false
+    this.#steerReading()
+  }
+
+  readOn(): void {
+    this.#isWithinBudget = true
+    // What it sent meanwhile we kept waiting; the clocks start anew.
+    this.#lastActivity = this.#env.clock.now()
+    this.#seen = { receivedBytes: -1, frameCount: -1 }
+    this.#steerReading()
+  }
+
+  cutOff(reason: string): void {
+    this.destroy(reason)
+  }
+
+  /** Its turn has come. */
+  goOn(): void {
+    this.#pumpIfLive()
+  }
+
+  /**
+   * Called now and then: a frame that has begun and does not go on ends the connection.
+   * @param isFull  so does an answer of which nothing leaves: its memory is needed
+   */
+  checkProgress(isFull: boolean): void {
+    const unsent = this.#blocked ? this.#socket.bufferedBytes : -1
+    if (isFull && unsent !== -1 && unsent === this.#unsentSeen) this.destroy('it took nothing of an answer while others needed the memory')
+    this.#unsentSeen = unsent
+    if (!this.isMidFrame || this.#paused || this.#state !== 'open') return
+    const { receivedBytes, frameCount } = this.#seen
+    const stalled = frameCount === this.#frameCount && this.#receivedBytes - receivedBytes < LEAST_PROGRESS_BYTES
+    this.#seen = { receivedBytes: this.#receivedBytes, frameCount: this.#frameCount }
+    if (stalled) this.destroy('a request began and did not go on')
+  }
+
+  /** What its requests hold has changed, perhaps. */
+  #charge(): void {
+    const { filledBytes, heldBytes } = this.#frames
+    // Memory that nothing was written to takes no room: of a frame that has hardly begun what has come counts.
+    const partial = filledBytes < HARDLY_BEGUN_BYTES ? filledBytes : heldBytes
+    const held = this.#isOver ? 0 : partial + this.#pipeline.inFlightBytes
+    const change = held - this.#budgeted
+    if (change === 0) return
+    this.#budgeted = held
+    this.#budget.changed(this, change)
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------------------- the flow
+
+  /** @internal the handler of this exchange needs its frame no more */
+  letGo(exchange: Exchange): void {
+    if (exchange.outcome !== undefined) return
+    this.#pipeline.letGo(exchange)
+    this.#charge()
+    this.#steerReading()
+  }
+
   /** @internal an exchange of this connection got its outcome */
-  settled(): void {
+  settled(exchange: Exchange): void {
+    if (exchange === this.#heavy) {
+      this.#heavy = undefined
+      this.#turns.heavyDone(this)
+    }
+    this.#pumpIfLive()
+  }
+
+  #pumpIfLive(): void {
     if (this.#state === 'open' || this.#state === 'draining') this.#pump()
   }
 
   readonly #accept = (frame: Buffer, lease: Lease | undefined): void => {
+    this.#frameCount++
     if (this.#state === 'open') this.#pipeline.add(frame, this.#options.mayOverlap(frame), lease)
   }
 
   #read(chunk: Buffer): void {
     this.#lastActivity = this.#env.clock.now()
+    this.#receivedBytes += chunk.length
     if (this.#state !== 'open') return
     try {
       this.#frames.push(chunk, this.#accept)
@@ -150,25 +272,54 @@ export class AcceptedConnection implements ServerConnection {
       } else if (outcome?.type === 'close') {
         this.#end(outcome.reason)
       } else if (outcome === undefined) {
-        if (this.#blocked || this.#rest !== undefined) break
-        const exchange = this.#pipeline.start()
-        if (exchange === undefined) break
+        const exchange = this.#pipeline.peek()
+        if (exchange === undefined || this.#blocked || !this.#mayStart(exchange)) break
+        this.#turns.begins(this, startedAt)
+        this.#pipeline.start()
         this.#hand(exchange)
-        if (this.#env.clock.now() - startedAt >= TURN_MS) this.#rest = this.#env.clock.setTimer(0, () => this.#resume())
+        const tookMs = this.#env.clock.now() - startedAt
+        if (tookMs >= TURN_MS) this.#turns.rest(this, tookMs)
       }
     }
     this.#pumping = false
+    this.#charge()
     if (this.#state === 'draining' && this.#pipeline.inFlightCount === 0) this.#end(this.#reason)
     this.#steerReading()
   }
 
+  #mayStart(exchange: Exchange): boolean {
+    if (this.#turns.isResting(this)) return false
+    if (this.#turns.mustWait(this)) {
+      this.#turns.rest(this, 0)
+      return false
+    }
+    if (this.#options.isHeavy?.(exchange.frame) !== true) return true
+    if (!this.#turns.takeHeavy(this)) return false
+    this.#heavy = exchange
+    return true
+  }
+
   #hand(exchange: Exchange): void {
+    if (!exchange.mayOverlap && exchange.frame.length >= MEASURED_FRAME_BYTES) this.#measure()
     try {
       this.#options.onRequest(new Request(this, exchange))
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       exchange.outcome ??= { type: 'close', reason: error.message }
     }
+    if (exchange === this.#heavy && exchange.outcome !== undefined) {
+      this.#heavy = undefined
+      this.#turns.heavyDone(this)
+    }
+  }
+
+  /** Handlers that promise their answer do most of their work, and the encoding, after they returned. */
+  #measure(): void {
+    const startedAt = this.#env.clock.now()
+    this.#env.clock.turn(() => {
+      const tookMs = this.#env.clock.now() - startedAt
+      if (tookMs >= TURN_MS && this.#state !== 'closed') this.#turns.rest(this, tookMs)
+    })
   }
 
   #steerReading(): void {
@@ -176,23 +327,20 @@ export class AcceptedConnection implements ServerConnection {
     const maxBytes = this.#options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES
     const maxCount = this.#options.maxInFlightRequests ?? MAX_IN_FLIGHT_REQUESTS
     const open = this.#state === 'open'
-    if (open && !this.#paused && (this.#blocked || inFlightBytes >= maxBytes || inFlightCount >= maxCount)) {
+    const held = this.#blocked || !this.#isWithinBudget
+    if (open && !this.#paused && (held || inFlightBytes >= maxBytes || inFlightCount >= maxCount)) {
       this.#paused = true
       this.#socket.pause()
-    } else if (this.#paused && (!open || (!this.#blocked && inFlightBytes <= maxBytes / 2 && inFlightCount <= maxCount / 2))) {
+    } else if (this.#paused && (!open || (!held && inFlightBytes <= maxBytes / 2 && inFlightCount <= maxCount / 2))) {
       this.#paused = false
       this.#socket.resume()
     }
   }
 
-  #resume(): void {
-    this.#rest = undefined
-    this.settled()
-  }
-
   #block(): void {
     this.#blocked = true
-    this.#countUnsent(this.#socket.bufferedBytes)
+    this.#bufferedAtLook = this.#socket.bufferedBytes
+    this.#countUnsent(this.#bufferedAtLook)
   }
 
   #countUnsent(bytes: number): void {
@@ -204,7 +352,7 @@ export class AcceptedConnection implements ServerConnection {
     this.#blocked = false
     this.#countUnsent(0)
     this.#lastActivity = this.#env.clock.now()
-    this.settled()
+    this.#pumpIfLive()
   }
 
   #peerEnded(): void {
@@ -230,7 +378,7 @@ export class AcceptedConnection implements ServerConnection {
     this.#pipeline.clear()
     this.#linger?.cancel()
     this.#idle?.cancel()
-    this.#rest?.cancel()
+    this.#letBudgetGo()
     this.#env.logger.log('debug', 'closed connection', {
       listener: this.listenerName,
       connection: this.id,
@@ -243,6 +391,11 @@ export class AcceptedConnection implements ServerConnection {
   }
 
   #watchIdle(idleTimeoutMs: number): void {
+    // An answer on its way out, however slowly: who takes some of it is there.
+    const { bufferedBytes } = this.#socket
+    if (bufferedBytes > 0 && (bufferedBytes < this.#bufferedAtLook || this.#bufferedAtLook === 0))
+      this.#lastActivity = this.#env.clock.now()
+    this.#bufferedAtLook = bufferedBytes
     const left = this.#lastActivity + idleTimeoutMs - this.#env.clock.now()
     // Requests that wait because the client takes no answers do not make it a busy one.
     if (left <= 0 && (this.#blocked || this.#pipeline.inFlightCount === 0)) this.destroy(`idle for ${idleTimeoutMs} ms`)
@@ -267,6 +420,10 @@ class Request implements IncomingRequest {
     return this.#exchange.lease
   }
 
+  letGo(): void {
+    this.connection.letGo(this.#exchange)
+  }
+
   respond(chunks: readonly Uint8Array[], sent?: () => void): void {
     this.#settle({ type: 'answer', chunks, sent })
   }
@@ -283,6 +440,6 @@ class Request implements IncomingRequest {
     const before = this.#exchange.outcome
     assert(before === undefined, `a request was settled twice: ${before?.type}, then ${outcome.type}`)
     this.#exchange.outcome = outcome
-    this.connection.settled()
+    this.connection.settled(this.#exchange)
   }
 }

@@ -2,13 +2,22 @@
 // Facts: socket.request.max.bytes 100 MiB, connections.max.idle.ms 10 min (kafka.network.SocketServer).
 import type { Env, NetListener, Socket, Timer } from '../env/env.ts'
 import { BufferPool, type Lease } from '../util/buffer-pool.ts'
+import { ConnectionCounts, type ConnectionLimits, NO_LIMITS } from './connection-limits.ts'
+import { RequestBudget } from './request-budget.ts'
 import { AcceptedConnection, type UnsentBytes } from './server-connection.ts'
+import { Turns } from './turns.ts'
+
+/** How often frames that have begun are looked at for progress. */
+const PROGRESS_CHECK_MS = 15_000
 
 /** Smaller frames are left to the garbage collector, which handles them well. */
 const POOLED_FRAME_BYTES = 4096
 /** Memory of frames that may lie unused between two requests, and for how long. */
 const IDLE_FRAMES_BYTES = 16 * 1024 * 1024
 const SHRINK_FRAMES_MS = 5000
+
+/** With so much in unread answers, who takes nothing between two looks is cut off. */
+const DEAF_TOLERATED_BYTES = 16 * 1024 * 1024
 
 export interface ServerOptions {
   /** Port 0 takes any free port; `Server.listeners` says which. */
@@ -22,8 +31,12 @@ export interface ServerOptions {
   readonly onRequest: (request: IncomingRequest) => void
   /** Whether this request may run together with the ones of its kind directly before it (Produce). */
   readonly mayOverlap: (frame: Buffer) => boolean
-  /** Connections beyond this are closed on arrival. Default: no limit. */
-  readonly maxConnections?: number
+  /** Whether what this request decodes to may take many times its bytes: such requests run one after another. Default: none. */
+  readonly isHeavy?: (frame: Buffer) => boolean
+  /** Connections beyond these are closed on arrival. Asked for each of them, so limits may change. Default: none. */
+  readonly limits?: () => ConnectionLimits
+  /** Bytes of requests in memory, of all connections together (src/net/request-budget.ts). Default: no limit. */
+  readonly maxQueuedBytes?: number
   /** A connection without traffic and without a request in flight is closed after this. Default: never. */
   readonly idleTimeoutMs?: number
   /** Per connection: reading stops above, resumes below half. Default 8 MiB and 256. One request may be larger. */
@@ -41,6 +54,8 @@ export interface IncomingRequest {
   readonly connection: ServerConnection
   /** The bytes after the length. The handler's to keep and to change, until it releases the lease. */
   readonly frame: Buffer
+  /** The frame is not needed any more: it counts no longer as in flight. */
+  letGo(): void
   /** Of the frame's memory, when it can be used again. A handler that keeps nothing of the frame releases it; that is never a duty. */
   readonly lease: Lease | undefined
   /**
@@ -72,7 +87,11 @@ export class Server {
   readonly #options: ServerOptions
   readonly #bound: NetListener[] = []
   readonly #connections = new Set<AcceptedConnection>()
+  readonly #counts = new ConnectionCounts()
+  readonly #budget: RequestBudget
+  readonly #turns: Turns
   readonly #unsent: UnsentBytes = { bytes: 0 }
+  #progressTimer: Timer | undefined
   readonly #frames: BufferPool
   #framesTimer: Timer | undefined
   #lastId = 0
@@ -107,12 +126,22 @@ export class Server {
       maxIdleBytes: IDLE_FRAMES_BYTES,
       poisons: env.poisonsMemory,
     })
+    this.#budget = new RequestBudget(env.clock, {
+      limitBytes: options.maxQueuedBytes ?? Number.POSITIVE_INFINITY,
+      everybody: this.#connections,
+    })
+    this.#turns = new Turns(env.clock)
     this.listeners = []
   }
 
   /** Answers in memory that clients are behind with taking: of the connections that hold more than the door's mark. */
   get unsentBytes(): number {
     return this.#unsent.bytes
+  }
+
+  /** Bytes of requests in memory, whole and partial. */
+  get queuedBytes(): number {
+    return this.#budget.usedBytes
   }
 
   get connectionCount(): number {
@@ -127,6 +156,7 @@ export class Server {
 
   async #close(graceMs: number): Promise<void> {
     this.#framesTimer?.cancel()
+    this.#progressTimer?.cancel()
     const unbound = this.#bound.map(listener => listener.close())
     for (const connection of this.#connections) connection.drain('server closed')
     if (this.#connections.size > 0) {
@@ -142,7 +172,8 @@ export class Server {
   }
 
   #accept(listenerName: string, socket: Socket): void {
-    const refusal = this.#refusal()
+    const address = socket.remoteHost
+    const refusal = this.#refusal(listenerName, address)
     if (refusal !== undefined) {
       socket.handle({ data: () => undefined, close: () => undefined })
       socket.destroy()
@@ -158,11 +189,16 @@ export class Server {
       listenerName,
       unsent: this.#unsent,
       frames: this.#frames,
+      budget: this.#budget,
+      turns: this.#turns,
     })
     this.#connections.add(connection)
+    this.#counts.opened(listenerName, address)
+    this.#progressTimer ??= this.#env.clock.setTimer(PROGRESS_CHECK_MS, this.#checkProgress)
     this.#framesTimer ??= this.#env.clock.setTimer(SHRINK_FRAMES_MS, this.#shrinkFrames)
     connection.onClose(() => {
       this.#connections.delete(connection)
+      this.#counts.closed(listenerName, address)
       if (this.#connections.size === 0) this.#onEmpty?.()
     })
   }
@@ -175,11 +211,17 @@ export class Server {
     }
   }
 
-  #refusal(): string | undefined {
-    if (this.#closing !== undefined) return 'server closed'
-    if (this.#connections.size >= (this.#options.maxConnections ?? Number.POSITIVE_INFINITY)) {
-      return `${this.#connections.size} connections are open, the limit`
+  readonly #checkProgress = (): void => {
+    this.#progressTimer = undefined
+    const isFull = this.#unsent.bytes >= DEAF_TOLERATED_BYTES
+    for (const connection of this.#connections) connection.checkProgress(isFull)
+    if (this.#closing === undefined && this.#connections.size > 0) {
+      this.#progressTimer = this.#env.clock.setTimer(PROGRESS_CHECK_MS, this.#checkProgress)
     }
-    return undefined
+  }
+
+  #refusal(listenerName: string, address: string): string | undefined {
+    if (this.#closing !== undefined) return 'server closed'
+    return this.#counts.refusal(listenerName, address, this.#options.limits?.() ?? NO_LIMITS)
   }
 }

@@ -377,4 +377,10 @@ export class KafkaError extends Error {
 /** The peer's fault: bytes that are not what Kafka's protocol says. The connection they came from is closed. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'
+  /** Nothing is known to be damaged: there is more of it than is taken. */
+  readonly isOverLimit: boolean
+  constructor(message: string, options: { readonly cause?: unknown; readonly isOverLimit?: boolean } = {}) {
+    super(message, options)
+    this.isOverLimit = options.isOverLimit === true
+  }
 }

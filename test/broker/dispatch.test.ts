@@ -60,6 +60,7 @@ async function outcomeOf(frame: Buffer, broker: Broker): Promise<{ answer?: Buff
       connection,
       frame,
       lease: undefined,
+      letGo: () => undefined,
       respond: chunks => resolve({ answer: Buffer.concat(chunks) }),
       respondNothing: () => resolve({}),
       close: reason => resolve({ closed: reason }),

@@ -1,6 +1,7 @@
 // Requests that are well formed and mean harm: what a few bytes can cost the node is bounded, and whoever behaves is served meanwhile.
 import { describe, expect, test } from 'vitest'
 import { AnswerRoom } from '../../src/broker/answer-room.ts'
+import { SeededRandom } from '../../src/env/sim/random.ts'
 import { Produce } from '../../src/protocol/api/00-produce.ts'
 import { Fetch } from '../../src/protocol/api/01-fetch.ts'
 import { ListOffsets } from '../../src/protocol/api/02-list-offsets.ts'
@@ -142,15 +143,28 @@ describe('numbers at their ends', () => {
   })
 })
 
-test('one request unpacks a bounded amount; its other partitions are stored', async () => {
+test('what a batch and a request unpack to is bounded; the other partitions are stored', async () => {
   await withNode(async ({ connect }) => {
     const client = await connect()
     await createTopic(client, 't')
-    const bomb = encodeBatch({ records: records({ value: Buffer.alloc(63 * MIB) }), codec: CODEC_ZSTD })
-    expect(bomb.length).toBeLessThan(10_000)
-    const codes = await produceTogether(client, [bomb, bomb, bomb, bomb, bomb, bomb, batchOf('plain')])
-    expect(codes).toEqual([0, 0, 0, 0, 0, 10, 0])
-    expect(await produce(client, 't', bomb)).toMatchObject({ errorCode: 0 })
+    const zeros = (mib: number) => encodeBatch({ records: records({ value: Buffer.alloc(mib * MIB) }), codec: CODEC_ZSTD })
+    expect(zeros(60).length).toBeLessThan(10_000)
+    expect(await produce(client, 't', zeros(60))).toMatchObject({ errorCode: 10 })
+    expect(await produceTogether(client, [zeros(15), zeros(15), zeros(15), batchOf('plain')])).toEqual([0, 0, 10, 0])
+    expect(await produce(client, 't', zeros(15))).toMatchObject({ errorCode: 0 })
+  })
+})
+
+test('what a megabyte of logs unpacks to is taken', async () => {
+  await withNode(async ({ connect }) => {
+    const client = await connect()
+    await createTopic(client, 't')
+    const random = new SeededRandom(3, 'log')
+    // Lines that pack about 30 times.
+    const line = () => Buffer.concat([Buffer.alloc(970, 'level=info service=checkout msg="order placed" '), random.bytes(24)])
+    const batch = encodeBatch({ records: records(...Array.from({ length: 24_000 }, () => ({ value: line() }))), codec: CODEC_ZSTD })
+    expect(batch.length).toBeGreaterThan(700_000)
+    expect(await produceTogether(client, [batch])).toEqual([0])
   })
 })
 
@@ -164,28 +178,32 @@ async function produceTogether(client: RawClient, batches: readonly Buffer[]): P
 }
 
 describe('answers nobody takes', () => {
-  test('leave room for one batch a fetch when there is no more', async () => {
+  test('leave room for one batch a fetch when there is no more, and for none when that was taken too', async () => {
     await withNode(async scene => {
       const client = await scene.connect()
       await fill(client)
       const sizes = async () => (await fetchFrom(client, 't', 0)).records!.length
       const all = await sizes()
       const hog = scene.node.broker.answerRoom.share()
-      for (let i = 0; i < 200; i++) hog.reserve(4 * MIB)
+      for (let i = 0; i < 6; i++) hog.reserve(4 * MIB)
       expect(scene.node.broker.answerRoom.leftBytes).toBe(0)
       expect(await sizes()).toBe(all / 3)
+      for (let i = 0; i < 3; i++) hog.reserve(4 * MIB)
+      expect(await sizes()).toBe(0)
       hog.giveBack()
       expect(await sizes()).toBe(all)
     })
   })
 
-  test('are counted while they are read, by what they brought', () => {
+  test('are counted while they are read, by what they brought; one fetch takes half of what is left', () => {
     let unsentBytes = 0
     const room = new AnswerRoom(() => unsentBytes)
     const whole = room.leftBytes
     const share = room.share()
+    expect(share.leftBytes).toBe(whole / 2)
     const brought = share.reserve(50 * MIB)
     expect(whole - room.leftBytes).toBe(4 * MIB)
+    expect(room.share().leftBytes).toBe((whole - 4 * MIB) / 2)
     brought(1000)
     expect(whole - room.leftBytes).toBe(1000)
     share.giveBack()
@@ -193,6 +211,16 @@ describe('answers nobody takes', () => {
     expect(room.leftBytes).toBe(whole)
     unsentBytes = 2 * whole
     expect(room.leftBytes).toBe(0)
+    expect(room.hasRoomForBatch).toBe(false)
+  })
+
+  test('parked fetches watch a bounded number of partitions', () => {
+    const room = new AnswerRoom(() => 0)
+    expect(room.watch(90_000)).toBe(true)
+    expect(room.watch(20_000)).toBe(false)
+    expect(room.watch(100)).toBe(true)
+    room.unwatch(90_000)
+    expect(room.watch(20_000)).toBe(true)
   })
 })
 

@@ -4,6 +4,7 @@
 // for outgoing sockets only, so an accepted connection's handle is moved to a socket made with it. Where Node has no such handle to move
 // (`_handle` is not documented), 'data' events do the same, dearer.
 
+import { readFileSync } from 'node:fs'
 import * as net from 'node:net'
 import {
   type Clock,
@@ -19,14 +20,22 @@ import { envError } from './errors.ts'
 
 /** A socket with more than this waiting to be sent asks its writer to stop. */
 export const HIGH_WATER_BYTES = 1024 * 1024
+/** One that we accepted: there may be thousands of them, and nobody writes a second answer before the first is on its way. */
+const ACCEPTED_HIGH_WATER_BYTES = 64 * 1024
 /** A write of several pieces no larger than this is copied into one: cheaper than a stream entry for each. */
 const JOIN_BYTES = 4096
 const KEEP_ALIVE_MS = 30_000
 const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, allowHalfOpen: true }
 
+/** Failures to accept are told once in so long: a process without descriptors meets thousands a second. */
+const TOLD_EVERY_MS = 10_000
+
 export class RealNet implements Net {
   readonly #clock: Clock
   readonly #logger: Logger
+  #maxFiles: number | undefined
+  #acceptFailures = 0
+  #toldAtMs = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock, logger: Logger) {
     this.#clock = clock
@@ -36,7 +45,7 @@ export class RealNet implements Net {
   listen(options: ListenOptions): Promise<NetListener> {
     const server = net.createServer({ ...SOCKET_OPTIONS, pauseOnConnect: true }, accepted => {
       const reader = new SharedReader()
-      options.onConnection(new RealSocket(withSharedReader(accepted, reader), reader, this.#clock))
+      options.onConnection(new RealSocket(withSharedReader(accepted, reader), reader, this.#clock, ACCEPTED_HIGH_WATER_BYTES))
     })
     return new Promise((resolve, reject) => {
       const refused = (error: Error) => reject(envError(error, `listen on ${options.host}:${options.port}`))
@@ -44,7 +53,7 @@ export class RealNet implements Net {
       server.listen({ host: options.host, port: options.port, backlog: options.backlog ?? 511 }, () => {
         server.off('error', refused)
         // Accepting failed (EMFILE, ECONNABORTED): that connection is lost, the listener lives.
-        server.on('error', error => this.#logger.log('warn', 'failed to accept a connection', { error: error.message }))
+        server.on('error', error => this.#acceptFailed(error))
         const address = server.address() as net.AddressInfo
         resolve({
           host: options.host,
@@ -57,6 +66,19 @@ export class RealNet implements Net {
         })
       })
     })
+  }
+
+  get maxFiles(): number | undefined {
+    return (this.#maxFiles ??= openFileLimit())
+  }
+
+  #acceptFailed(error: Error): void {
+    this.#acceptFailures++
+    const now = this.#clock.now()
+    if (now < this.#toldAtMs + TOLD_EVERY_MS) return
+    this.#logger.log('warn', 'failed to accept connections', { error: error.message, count: this.#acceptFailures })
+    this.#toldAtMs = now
+    this.#acceptFailures = 0
   }
 
   connect(options: { readonly host: string; readonly port: number; readonly timeoutMs: number }): Promise<Socket> {
@@ -83,11 +105,21 @@ export class RealNet implements Net {
       socket.once('error', refused)
       socket.once('connect', () => {
         clearTimeout(timer)
-        const open = new RealSocket(socket, reader, this.#clock)
+        const open = new RealSocket(socket, reader, this.#clock, HIGH_WATER_BYTES)
         socket.off('error', refused)
         resolve(open)
       })
     })
+  }
+}
+
+/** Linux says; elsewhere it is not known. */
+function openFileLimit(): number | undefined {
+  try {
+    const match = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))
+    return match === null ? undefined : Number(match[1])
+  } catch {
+    return undefined
   }
 }
 
@@ -122,6 +154,7 @@ class RealSocket implements Socket {
   readonly #socket: net.Socket
   readonly #reader: SharedReader
   readonly #clock: Clock
+  readonly #highWaterBytes: number
   #events: SocketEvents | undefined
   #error: EnvError | undefined
   #closed = false
@@ -134,8 +167,9 @@ class RealSocket implements Socket {
     this.#socket.uncork()
   }
 
-  constructor(socket: net.Socket, reader: SharedReader, clock: Clock) {
+  constructor(socket: net.Socket, reader: SharedReader, clock: Clock, highWaterBytes: number) {
     this.#socket = socket
+    this.#highWaterBytes = highWaterBytes
     this.#reader = reader
     this.#clock = clock
     this.remoteHost = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
@@ -188,7 +222,7 @@ class RealSocket implements Socket {
     if (chunks.length > 1 && sizeOf(chunks) <= JOIN_BYTES) socket.write(Buffer.concat(chunks))
     else for (const chunk of chunks) if (chunk.length > 0) socket.write(chunk)
     if (done !== undefined) this.#whenDone(done)
-    if (socket.writableLength <= HIGH_WATER_BYTES) return true
+    if (socket.writableLength <= this.#highWaterBytes) return true
     this.#full = true
     return false
   }
@@ -204,7 +238,12 @@ class RealSocket implements Socket {
   }
 
   get bufferedBytes(): number {
-    return this.#socket.writableLength
+    const { writableLength } = this.#socket
+    if (writableLength === 0) return 0
+    // A large write counts as a whole until its last byte left; the handle knows how much of it has.
+    const handle = (this.#socket as unknown as { _handle: { writeQueueSize?: number } | null })._handle
+    const queued = handle?.writeQueueSize ?? 0
+    return queued > 0 && queued < writableLength && this.#socket.writableCorked === 0 ? queued : writableLength
   }
 
   pause(): void {

@@ -2,6 +2,7 @@
 
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { ProtocolError } from '../errors.ts'
+import { overCap } from './library.ts'
 
 /** Deflate's largest ratio: one byte unpacks to at most so many. */
 const MAX_RATIO = 1032
@@ -18,10 +19,11 @@ export function gzipUnpack(bytes: Uint8Array, maxOutputBytes: number): Buffer {
   try {
     plain = gunzipSync(bytes, { maxOutputLength: Math.max(1, maxOutputBytes), chunkSize: chunkBytes(bytes, maxOutputBytes) })
   } catch (cause) {
-    // zlib's own errors: damage (Z_DATA_ERROR), a cut stream (Z_BUF_ERROR), the cap (ERR_BUFFER_TOO_LARGE)
+    if ((cause as { code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE') throw overCap('gzip', maxOutputBytes)
+    // zlib's own errors: damage (Z_DATA_ERROR), a cut stream (Z_BUF_ERROR)
     throw new ProtocolError(`gzip: ${(cause as Error).message}`, { cause })
   }
-  if (plain.length > maxOutputBytes) throw new ProtocolError(`gzip: more than ${maxOutputBytes} bytes`)
+  if (plain.length > maxOutputBytes) throw overCap('gzip', maxOutputBytes)
   return plain
 }
 

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { KafkaError, UNSUPPORTED_COMPRESSION_TYPE } from '../errors.ts'
+import { KafkaError, ProtocolError, UNSUPPORTED_COMPRESSION_TYPE } from '../errors.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -17,4 +17,8 @@ export function loadLibrary<T>(codec: string, packageName: string): T {
       { cause },
     )
   }
+}
+
+export function overCap(codec: string, maxOutputBytes: number): ProtocolError {
+  return new ProtocolError(`${codec}: more than ${maxOutputBytes} bytes`, { isOverLimit: true })
 }

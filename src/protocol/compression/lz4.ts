@@ -6,7 +6,7 @@
 //   magic u32 · FLG · BD · [content size u64] · HC · { size u32 (top bit: stored) · bytes · [checksum u32] }… · 0 u32 · [checksum u32]
 
 import { ProtocolError } from '../errors.ts'
-import { loadLibrary } from './library.ts'
+import { loadLibrary, overCap } from './library.ts'
 import { xxhash32 } from './xxhash32.ts'
 
 /** The package's block functions: the unpacked size stands in front of the block, u32 little-endian. */
@@ -83,8 +83,10 @@ export function lz4Unpack(bytes: Uint8Array, maxOutputBytes: number): Buffer {
     if (size === 0) break
     if (size > frame.maxBlockBytes || size > b.length - p) throw damaged(`a block of ${size} bytes, ${b.length - p} left`)
     const room = maxOutputBytes - total
-    const part = stored ? b.subarray(p, p + size) : uncompress(b.subarray(p, p + size), Math.min(frame.maxBlockBytes, room))
-    if (part.length > room) throw damaged(`more than ${maxOutputBytes} bytes`)
+    const part = stored
+      ? b.subarray(p, p + size)
+      : uncompress(b.subarray(p, p + size), { maxBytes: frame.maxBlockBytes, room, cap: maxOutputBytes })
+    if (part.length > room) throw overCap('lz4', maxOutputBytes)
     if (part.length === 0) throw damaged('an empty block')
     parts.push(part)
     total += part.length
@@ -133,8 +135,9 @@ function readHeader(b: Buffer): FrameHeader {
 /** Holds the block behind its prefix for the library; grows to the largest block seen (at most 4 MiB and the prefix). */
 let prefixed = Buffer.allocUnsafe(0)
 
-function uncompress(block: Buffer, maxBytes: number): Buffer {
-  const capacity = Math.min(maxBytes, block.length * MAX_RATIO)
+/** @param o  what the frame allows, what is left of the cap, the cap */
+function uncompress(block: Buffer, o: { maxBytes: number; room: number; cap: number }): Buffer {
+  const capacity = Math.min(o.maxBytes, o.room, block.length * MAX_RATIO)
   const length = SIZE_PREFIX_BYTES + block.length
   if (prefixed.length < length) prefixed = Buffer.allocUnsafeSlow(Math.max(length, BLOCK_BYTES))
   prefixed.writeUInt32LE(capacity, 0)
@@ -143,6 +146,8 @@ function uncompress(block: Buffer, maxBytes: number): Buffer {
   try {
     return lz4.uncompressSync(prefixed.subarray(0, length)) // the prefix is the room it has; a block may unpack to less
   } catch (cause) {
+    // Which of the two it was the library does not say.
+    if (capacity === o.room) throw overCap('lz4', o.cap)
     throw new ProtocolError(`lz4: ${(cause as Error).message}`, { cause })
   }
 }

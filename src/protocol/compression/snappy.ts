@@ -3,7 +3,7 @@
 // Both are read. Written is xerial, the form Java's own producers and brokers write and so the one every client has met.
 
 import { ProtocolError } from '../errors.ts'
-import { loadLibrary } from './library.ts'
+import { loadLibrary, overCap } from './library.ts'
 
 interface Snappy {
   compressSync(input: Uint8Array, options: { copyOutputData: boolean }): Buffer
@@ -43,7 +43,7 @@ export function snappyUnpack(bytes: Uint8Array, maxOutputBytes: number): Buffer 
     const size = declaredSize(block)
     total += size
     if (size > block.length * MAX_RATIO) throw new ProtocolError(`snappy: a block of ${block.length} bytes that declares ${size}`)
-    if (total > maxOutputBytes) throw new ProtocolError(`snappy: more than ${maxOutputBytes} bytes`)
+    if (total > maxOutputBytes) throw overCap('snappy', maxOutputBytes)
   }
   const parts = blocks.map(uncompress)
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts)

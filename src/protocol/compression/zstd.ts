@@ -3,7 +3,7 @@
 
 import * as zlib from 'node:zlib'
 import { ProtocolError } from '../errors.ts'
-import { loadLibrary } from './library.ts'
+import { loadLibrary, overCap } from './library.ts'
 
 const DEFAULT_LEVEL = 3
 const FRAME_MAGIC = 0xfd2fb528
@@ -39,9 +39,9 @@ export function zstdUnpack(bytes: Uint8Array, maxOutputBytes: number): Buffer {
   const parts: Buffer[] = []
   let left = maxOutputBytes
   for (const frame of frames) {
-    if (frame.maxOutputBytes > left + BOUND_SLACK_BYTES) throw damaged(`more than ${maxOutputBytes} bytes`)
+    if (frame.maxOutputBytes > left + BOUND_SLACK_BYTES) throw overCap('zstd', maxOutputBytes)
     const part = decompressFrame(zstd, b.subarray(frame.start, frame.end), left)
-    if (part.length > left) throw damaged(`more than ${maxOutputBytes} bytes`)
+    if (part.length > left) throw overCap('zstd', maxOutputBytes)
     parts.push(part)
     left -= part.length
   }
@@ -52,6 +52,7 @@ function decompressFrame(zstd: Zstd, frame: Buffer, maxOutputBytes: number): Buf
   try {
     return zstd.decompress(frame, maxOutputBytes)
   } catch (cause) {
+    if ((cause as { code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE') throw overCap('zstd', maxOutputBytes)
     throw new ProtocolError(`zstd: ${(cause as Error).message}`, { cause })
   }
 }

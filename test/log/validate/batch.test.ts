@@ -109,7 +109,16 @@ describe('the size', () => {
 
   test('of what a batch unpacks to is bounded too', () => {
     const b = encodeBatch({ records: [record('x'.repeat(65 * 1024 * 1024))], codec: 1 })
-    expect(validateBatch(b, CONFIG, CLIENT)).toMatchObject({ ok: false, errorCode: 87 })
+    expect(validateBatch(b, CONFIG, CLIENT)).toMatchObject({ ok: false, errorCode: 10 })
+  })
+
+  test.each([1, 2, 3, 4] as const)('of what a small batch of codec %i unpacks to is bounded more narrowly', codec => {
+    const of = (mib: number) => encodeBatch({ records: [{ ...record('', {}), value: Buffer.alloc(mib * 1024 * 1024) }], codec })
+    expect(validateBatch(of(15), { ...CONFIG, maxMessageBytes: 1_048_588 }, CLIENT)).toMatchObject({ ok: true })
+    expect(validateBatch(of(codec === 1 || codec === 4 ? 20 : 70), { ...CONFIG, maxMessageBytes: 1_048_588 }, CLIENT)).toMatchObject({
+      ok: false,
+      errorCode: 10,
+    })
   })
 })
 
