@@ -119,13 +119,14 @@ function parked(
   { minBytes, maxWaitMs }: { minBytes: number; maxWaitMs: number },
   { connection }: RequestContext,
 ): Promise<boolean> {
-  if (broker.closing) return Promise.resolve(true)
+  if (broker.closing || !broker.answerRoom.watch(watches.length)) return Promise.resolve(true)
   return new Promise(resolve => {
     let gone = false
     const waiting = new ParkedFetch({
       watches,
       minBytes,
       answer: () => {
+        broker.answerRoom.unwatch(watches.length)
         stopListening()
         resolve(!gone)
       },
@@ -172,9 +173,9 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number, roo
     while (underWay.length > 0 && (underWay.length >= READS_AT_ONCE || wish.partitionMaxBytes > maxBytes - totalBytes - mayComeBytes)) {
       await oldestSettled()
     }
-    const mayTake = Math.min(wish.partitionMaxBytes, maxBytes - totalBytes - mayComeBytes, broker.answerRoom.leftBytes)
+    const mayTake = Math.min(wish.partitionMaxBytes, maxBytes - totalBytes - mayComeBytes, room.leftBytes)
     const isFirst = totalBytes === 0 && underWay.length === 0
-    const bounds = { maxBytes: Math.max(0, mayTake), minOneBatch: isFirst, memory: broker.readMemory }
+    const bounds = { maxBytes: Math.max(0, mayTake), minOneBatch: isFirst && broker.answerRoom.hasRoomForBatch, memory: broker.readMemory }
     if (bounds.maxBytes === 0 && !bounds.minOneBatch) continue
     const brought = room.reserve(bounds.maxBytes)
     const reading = readLog(replica, wish, found, bounds)
