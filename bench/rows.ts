@@ -43,7 +43,13 @@ function inProcess(id: string, what: string): Row[] {
       better: 'lower',
       limit: 15,
     },
-    { id: `start-in-process.${id}.again`, what: `the same, another node in that process`, unit: 'ms', better: 'lower', limit: 15 },
+    {
+      id: `start-in-process.${id}.again`,
+      what: `start in process, ${what}, another node in that process`,
+      unit: 'ms',
+      better: 'lower',
+      limit: 15,
+    },
   ]
 }
 

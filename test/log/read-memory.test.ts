@@ -23,15 +23,14 @@ function releaseAll(leases: readonly Lease[]): void {
 
 const first = (slice: LogSlice) => values(recordsOf(slice))[0]!.split(' ')[0]
 
-/** Reads of files take this long, counted from the call. */
+/** Reads of files begin this much later than they are asked for. */
 function slowReads(lab: Lab, ms: () => number): void {
   const open = async (disk: Disk, path: string, mode: 'create' | 'readWrite' | 'read') => {
     const file = await disk.open(path, mode)
     const read = file.read.bind(file)
     file.read = async (position, length, into) => {
-      const bytes = await read(position, length, into)
       await sleep(lab.env.clock, ms())
-      return bytes
+      return read(position, length, into)
     }
     return file
   }
