@@ -115,7 +115,7 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
   await publisher.start(quorum)
 
   const incarnationId = uuidFromBytes(env.random.bytes(16))
-  const store = await LogStore.open(env, { directory, meta, clean: identity.clean, fail })
+  const store = await LogStore.open(env, { directory, meta, clean: identity.clean, maxFiles: env.net.maxFiles, fail })
   lifetime.owns('log store', () => store.close())
   const diskRoom: DiskRoom = new DiskRoom(env, {
     directory,

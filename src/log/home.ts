@@ -6,7 +6,8 @@ import { type DirectoryEntry, type Disk, type DiskFile, EnvError, type Logger } 
 import { isUuid, type Uuid } from '../util/uuid.ts'
 import type { Catalog } from './catalog.ts'
 import type { DurableState } from './durable-state.ts'
-import { type OpenSegments, Segment, type SegmentPlace } from './segment.ts'
+import type { OpenSegments } from './open-segments.ts'
+import { Segment, type SegmentPlace } from './segment.ts'
 import type { SetAside } from './set-aside.ts'
 
 const IDENTITY_FILE = 'partition.metadata'

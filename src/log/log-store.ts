@@ -10,9 +10,9 @@ import { type DurableLogState, DurableState, loadDurableStates, logId, noDurable
 import { folderNameOf, isFolderName, LogHome, readIdentity } from './home.ts'
 import { HotTailBudget } from './hot-tail.ts'
 import type { LogEvents } from './log-events.ts'
+import { OpenSegments } from './open-segments.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { Verdict } from './recovery.ts'
-import { OpenSegments } from './segment.ts'
 import { listIfThere, SetAside } from './set-aside.ts'
 
 export type { Verdict } from './recovery.ts'
@@ -31,6 +31,8 @@ export interface LogStoreOptions {
   readonly minIndexIntervalBytes?: number
   /** Segment files kept open that are not written to. Default 1000. */
   readonly maxIdleFiles?: number
+  /** That the process may have open; a quarter of them may be segments. Default: no limit is known. */
+  readonly maxFiles?: number | undefined
 }
 
 export interface PartitionOptions extends LogEvents {
@@ -50,6 +52,9 @@ export interface OpenedPartition {
 const HOT_TAIL_BYTES = 64 * 1024 * 1024
 const MIN_INDEX_INTERVAL_BYTES = 32 * 1024
 const MAX_IDLE_FILES = 1000
+/** A new log has its identity open for a moment, beside its segment. Half of the files are for clients. */
+const SHARE_OF_FILES = 0.2
+const MIN_OPEN_FILES = 8
 /** A synced write of this key makes everything before it in the index database durable. */
 const CLOSED_KEY = Buffer.from('closed')
 
@@ -98,7 +103,9 @@ export class LogStore {
     this.#catalogs = found.catalogs
     this.#states = found.states
     this.#hotTails = new HotTailBudget(o.hotTailBytes ?? HOT_TAIL_BYTES)
-    this.#openSegments = new OpenSegments(o.maxIdleFiles ?? MAX_IDLE_FILES, error => this.#fail(error))
+    const maxOpen = o.maxFiles === undefined ? Number.POSITIVE_INFINITY : Math.max(MIN_OPEN_FILES, Math.floor(o.maxFiles * SHARE_OF_FILES))
+    const maxIdle = o.maxIdleFiles ?? Math.min(MAX_IDLE_FILES, maxOpen / 2)
+    this.#openSegments = new OpenSegments(env.clock, { maxIdle, maxOpen, fail: error => this.#fail(error) })
     this.#setAside = new SetAside(env.disk, logsDirectory)
   }
 

@@ -6,6 +6,7 @@ import * as batch from '../protocol/batch.ts'
 import { assert } from '../util/assert.ts'
 import type { Catalog } from './catalog.ts'
 import { type IndexEntry, OffsetIndex } from './offset-index.ts'
+import type { OpenSegments } from './open-segments.ts'
 import { walkFile } from './walk.ts'
 
 const MAX_RELATIVE_OFFSET = 0x7fffffff
@@ -185,6 +186,11 @@ export class Segment {
     return this.#file
   }
 
+  /** Settles when it is this file's turn to be opened, or made, to be written to. */
+  admitted(): Promise<void> {
+    return this.#file === undefined ? this.#place.open.admit(this) : Promise.resolve()
+  }
+
   /** Opens the file, made when it was not there. */
   open(): Promise<DiskFile> {
     if (this.#file !== undefined) return Promise.resolve(this.#file)
@@ -257,35 +263,5 @@ export class Segment {
     await this.retire()
     if (this.exists) await this.#place.disk.remove(this.path)
     this.exists = false
-  }
-}
-
-/** Bounds how many segment files of a node stay open (and indexes loaded) without being written to: the least recently used goes first. */
-export class OpenSegments {
-  readonly #limit: number
-  readonly #fail: (error: Error) => void
-  /** In order of use. */
-  readonly #segments = new Set<Segment>()
-
-  constructor(limit: number, fail: (error: Error) => void) {
-    this.#limit = limit
-    this.#fail = fail
-  }
-
-  noteUse(segment: Segment): void {
-    if (segment.pinned) return
-    this.#segments.delete(segment)
-    this.#segments.add(segment)
-    if (this.#segments.size <= this.#limit) return
-    for (const candidate of this.#segments) {
-      if (candidate === segment || !candidate.idle) continue
-      this.#segments.delete(candidate)
-      candidate.release().catch(this.#fail)
-      return
-    }
-  }
-
-  forget(segment: Segment): void {
-    this.#segments.delete(segment)
   }
 }

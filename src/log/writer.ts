@@ -227,6 +227,7 @@ export class LogWriter {
   async #openFile({ segment }: WriteGroup): Promise<void> {
     this.#opening = true
     try {
+      await segment.admitted()
       if (!segment.exists) await this.#owner.prepareFolder()
       const isNew = !segment.exists
       await segment.open()

@@ -21,6 +21,7 @@ export interface LabOptions {
   /** 1: as index.interval.bytes says. */
   readonly minIndexIntervalBytes?: number
   readonly maxIdleFiles?: number
+  readonly maxFiles?: number
 }
 
 export class Lab {
@@ -55,7 +56,7 @@ export class Lab {
 
   async openStore(o: { clean: boolean }): Promise<void> {
     this.meta = await this.env.kv.open(`${DIRECTORY}/meta`)
-    const { hotTailBytes, minIndexIntervalBytes = 1, maxIdleFiles } = this.#o
+    const { hotTailBytes, minIndexIntervalBytes = 1, maxIdleFiles, maxFiles } = this.#o
     this.store = await LogStore.open(
       { ...this.env, disk: this.watch(this.env.disk) },
       {
@@ -66,6 +67,7 @@ export class Lab {
         minIndexIntervalBytes,
         ...(hotTailBytes === undefined ? {} : { hotTailBytes }),
         ...(maxIdleFiles === undefined ? {} : { maxIdleFiles }),
+        maxFiles,
       },
     )
   }

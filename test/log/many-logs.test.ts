@@ -63,3 +63,38 @@ test('logs that were written to and rest keep no more files open than is allowed
     for (const log of await openMany(lab, 20)) expect(log.logEndOffset).toBe(3)
   })
 })
+
+test('a write to more logs at once than files may be open is done in turns', async () => {
+  const lab = new Lab(402, { maxFiles: 50 })
+  await lab.run(async () => {
+    const seen = watched(lab.env.disk)
+    let most = 0
+    lab.watch = () =>
+      new Proxy(seen.disk, {
+        get: (target, name) => {
+          most = Math.max(most, seen.open.size)
+          return target[name as keyof Disk]
+        },
+      })
+    await lab.openStore({ clean: false })
+    const logs = await openMany(lab, 100)
+    for (const log of logs) append(log, 'at once')
+    await acked(lab, logs)
+    expect(most).toBeGreaterThan(10)
+    expect(most).toBeLessThan(25)
+    await lab.close()
+    expect([seen.open.size, lab.failures]).toEqual([0, []])
+  })
+})
+
+test('logs whose flush is far away keep their files, and make nobody wait for ever', async () => {
+  const lab = new Lab(403, { maxFiles: 50, config: { flushMessages: Number.MAX_SAFE_INTEGER } })
+  await lab.run(async () => {
+    await lab.openStore({ clean: false })
+    const logs = await openMany(lab, 30)
+    for (const log of logs) append(log, 'unflushed')
+    await acked(lab, logs)
+    await lab.close()
+    expect(lab.failures).toEqual([])
+  })
+})
