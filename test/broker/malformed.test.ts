@@ -3,8 +3,12 @@ import { describe, expect, test } from 'vitest'
 import { ADVERTISED } from '../../src/broker/advertised.ts'
 import { sleep } from '../../src/env/env.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
+import { Produce } from '../../src/protocol/api/00-produce.ts'
 import { Fetch } from '../../src/protocol/api/01-fetch.ts'
+import { ListOffsets } from '../../src/protocol/api/02-list-offsets.ts'
 import { Metadata } from '../../src/protocol/api/03-metadata.ts'
+import { CreateTopics } from '../../src/protocol/api/19-create-topics.ts'
+import { DescribeConfigs } from '../../src/protocol/api/32-describe-configs.ts'
 import { encodeRequest } from '../../src/protocol/message.ts'
 import { batchOf, createTopic, produce, type Scene, withNode } from './test-node.ts'
 
@@ -76,6 +80,146 @@ test('bytes behind the body of a request are ignored, as librdkafka expects', as
     expect((await client.nextFrame()).length).toBeGreaterThan(4)
     const id = client.send(Metadata, 1, { topics: null })
     expect((await client.nextFrame()).readInt32BE(0)).toBe(id)
+  })
+})
+
+describe('whoever lies about a length', () => {
+  const honest: [string, Buffer][] = [
+    [
+      'Produce',
+      Buffer.concat(
+        encodeRequest(Produce, 9, 1, 'liar', {
+          acks: 1,
+          timeoutMs: 100,
+          topicData: [{ name: 'x', partitionData: [{ index: 0, records: batchOf('a') }] }],
+        }),
+      ),
+    ],
+    [
+      'Fetch',
+      Buffer.concat(
+        encodeRequest(Fetch, 11, 1, 'liar', {
+          maxWaitMs: 0,
+          minBytes: 1,
+          topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 100 }] }],
+          forgottenTopicsData: [{ topic: 't', partitions: [1] }],
+        }),
+      ),
+    ],
+    [
+      'CreateTopics',
+      Buffer.concat(
+        encodeRequest(CreateTopics, 7, 1, 'liar', {
+          topics: [{ name: 'x', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [{ name: 'a', value: 'b' }] }],
+          timeoutMs: 100,
+          validateOnly: true,
+        }),
+      ),
+    ],
+    [
+      'ListOffsets',
+      Buffer.concat(
+        encodeRequest(ListOffsets, 7, 1, 'liar', {
+          replicaId: -1,
+          topics: [{ name: 't', partitions: [{ partitionIndex: 0, timestamp: -1 }] }],
+        }),
+      ),
+    ],
+    [
+      'DescribeConfigs',
+      Buffer.concat(
+        encodeRequest(DescribeConfigs, 4, 1, 'liar', {
+          resources: [{ resourceType: 2, resourceName: 't', configurationKeys: ['a', 'b'] }],
+        }),
+      ),
+    ],
+  ]
+
+  test.each(honest)('in %s, at whatever place, harms nobody', async (_, whole) => {
+    await withNode(async scene => {
+      await withBystander(scene, async () => {
+        const clock = scene.world.env('client').clock
+        for (let at = 8; at < whole.length; at++) {
+          for (const lie of [0xff, 0x7f, 0x80]) {
+            const attacker = await scene.connect()
+            const bytes = Buffer.from(whole)
+            bytes[at] = lie
+            // Whatever stands in the frame, its own length is told truly.
+            attacker.sendBytes(bytes)
+            await Promise.race([attacker.closed, attacker.nextFrame().catch(() => undefined), sleep(clock, 50)])
+            attacker.close()
+          }
+        }
+      })
+    })
+  })
+})
+
+test.each(Array.from({ length: 120 }, (_, key) => key))(
+  'API key %i in a version nobody knows gets an answer or a closed connection',
+  async key => {
+    await withNode(async scene => {
+      for (const version of [-1, 99, 32_767]) {
+        const client = await scene.connect()
+        client.sendBytes(frame(header(key, version & 0xffff), [0, 0, 0, 0]))
+        await Promise.race([client.closed, client.nextFrame().catch(() => undefined)])
+        client.close()
+      }
+    })
+  },
+)
+
+describe('a request that names too many things', () => {
+  const names = (count: number) => Array.from({ length: count }, (_, i) => `u${i}`)
+  const requests: [string, Uint8Array[]][] = [
+    ['Metadata', encodeRequest(Metadata, 9, 1, 'c', { topics: names(100_000).map(name => ({ name })), allowAutoTopicCreation: false })],
+    [
+      'CreateTopics',
+      encodeRequest(CreateTopics, 7, 1, 'c', {
+        topics: names(100_000).map(name => ({ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] })),
+        timeoutMs: 100,
+      }),
+    ],
+    [
+      'Fetch',
+      encodeRequest(Fetch, 11, 1, 'c', {
+        maxWaitMs: 0,
+        minBytes: 1,
+        topics: [{ topic: 't', partitions: names(100_000).map(() => ({ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 })) }],
+      }),
+    ],
+    [
+      'Produce',
+      encodeRequest(Produce, 9, 1, 'c', {
+        acks: 1,
+        timeoutMs: 100,
+        topicData: [{ name: 't', partitionData: names(1_000_000).map((_, index) => ({ index, records: null })) }],
+      }),
+    ],
+    [
+      'DescribeConfigs',
+      encodeRequest(DescribeConfigs, 4, 1, 'c', {
+        resources: names(100_000).map(resourceName => ({ resourceType: 2, resourceName, configurationKeys: null })),
+      }),
+    ],
+  ]
+
+  test.each(requests)('%s: its connection is closed', async (_, chunks) => {
+    await withNode(async scene => {
+      await withBystander(scene, async () => {
+        const attacker = await scene.connect()
+        attacker.sendBytes(Buffer.concat(chunks))
+        await attacker.closed
+      })
+    })
+  })
+
+  test('20,000 names are answered', async () => {
+    await withNode(async ({ connect }) => {
+      const client = await connect()
+      const { topics } = await client.ask(Metadata, 9, { topics: names(20_000).map(name => ({ name })), allowAutoTopicCreation: false })
+      expect(topics).toHaveLength(20_000)
+    })
   })
 })
 

@@ -1,6 +1,6 @@
 // npm run attack [-- PART-OF-A-NAME …]: a real process under requests that mean harm, one kind after another, while a client that behaves produces
 // and consumes. Nothing it does may fail, no record may be missing, and for each attack: what the node takes in memory beyond what it took
-// before the first of them, after a warm-up, is at most 64 MiB (the kernel's high-water mark, set back before each attack); and the p99 of the
+// before it is at most 64 MiB (the kernel's high-water mark, set back before each attack; the first column is what it had after a warm-up); and the p99 of the
 // client's acknowledged writes is at most twice what it is while somebody sends as much as they can and means no harm. Against that, and not against
 // silence, because on a machine with few cores any busy neighbour costs that much; and below FLOOR_MS noise decides. Loopback only.
 import { fork } from 'node:child_process'
@@ -129,12 +129,12 @@ try {
   const memory = new Memory(broker.pid)
   /** p99 beside those who mean no harm. */
   const beside: Record<string, number[]> = { 'a busy client': [], 'a busy writer': [] }
-  let base = 0
   const round = async (name: string, forMs: number) => {
     bystander.latencies()
+    const before = memory.rss
     memory.forget()
     const got = await attack(name, broker, forMs)
-    return { ...got, ...bystander.latencies(), more: memory.peak - base }
+    return { ...got, ...bystander.latencies(), before, more: memory.peak - before }
   }
   const line = (name: string, r: Awaited<ReturnType<typeof round>>, ratio: string) =>
     print(
@@ -142,7 +142,7 @@ try {
       r.answers,
       r.closed,
       `${Math.round(r.sentBytes / 2 ** 20)} MiB`,
-      memory.rss,
+      r.before,
       `+${r.more}`,
       r.p99.toFixed(1),
       ratio,
@@ -151,7 +151,6 @@ try {
   print('', 'answers', 'closed', 'sent', 'RSS MiB', 'peak', 'p99 ms', 'ratio', 'worst')
   for (const name of Object.keys(beside)) await attack(name, broker, HARMLESS_MS)
   await sleep(500)
-  base = memory.rss
   for (const [i, name] of names.entries()) {
     if (i % HARMLESS_EVERY === 0) {
       for (const [neighbour, p99s] of Object.entries(beside)) {
