@@ -59,7 +59,8 @@ interface PartitionRead {
 
 interface Pass {
   readonly reads: PartitionRead[]
-  readonly watches: FetchWatch[]
+  /** For a pass in which nothing is urgent. */
+  readonly watches: () => FetchWatch[]
   /** Read, and known to be there beyond the limits. */
   readonly availableBytes: number
   /** Something the client must hear of now. */
@@ -81,7 +82,7 @@ export const fetch = handler(Fetch, {
       if (request.maxWaitMs > 0 && pass.reads.length > 0 && !pass.urgent && pass.availableBytes < minBytes) {
         releaseAll(leasesOf(pass))
         room.giveBack()
-        if (!(await parked(broker, pass.watches, { minBytes, maxWaitMs: request.maxWaitMs }, context)))
+        if (!(await parked(broker, pass.watches(), { minBytes, maxWaitMs: request.maxWaitMs }, context)))
           return new CloseConnection('client closed')
         pass = await read(broker, session, maxBytes, room)
       }
@@ -145,7 +146,9 @@ function parked(
 async function read(broker: Broker, session: FetchContext, maxBytes: number, room: RoomShare): Promise<Pass> {
   const { targets } = session
   const reads: PartitionRead[] = []
-  const watched: { readonly i: number; readonly source: LocalReplica; readonly visibleBytesAtRead: number }[] = []
+  /** What is read from, and how much of it could be seen before; by partition, as long as each has one. */
+  const replicas: LocalReplica[] = []
+  const visibleBytes: number[] = []
   const underWay: { readonly bytes: number; readonly settled: Promise<void> }[] = []
   let mayComeBytes = 0
   let totalBytes = 0
@@ -158,14 +161,16 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number, roo
     await settled
     mayComeBytes -= bytes
   }
-  for (const [i, target] of targets.entries()) {
+  for (let i = 0; i < targets.length; i++) {
+    const target = targets[i]!
     const { wish } = target
     const replica = leaderFor(broker, session, target)
     if (typeof replica === 'number') {
       reads.push(refusal(broker, session, target, replica))
       continue
     }
-    watched.push({ i, source: replica, visibleBytesAtRead: replica.visibleBytes })
+    replicas.push(replica)
+    visibleBytes.push(replica.visibleBytes)
     const found = check(replica, wish)
     reads.push(found)
     if (!hasMore(found, wish)) continue
@@ -194,16 +199,20 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number, roo
     underWay.push({ bytes: bounds.maxBytes, settled })
   }
   while (underWay.length > 0) await oldestSettled()
-  const watches = watched
-    .filter(({ i }) => !mustBeHeard(reads[i]!))
-    .map(({ i, source, visibleBytesAtRead }) => ({
+  let availableBytes = 0
+  let urgent = false
+  for (const found of reads) {
+    availableBytes += found.availableBytes
+    urgent ||= mustBeHeard(found)
+  }
+  const watches = () =>
+    replicas.map((source, i) => ({
       source,
-      visibleBytesAtRead,
+      visibleBytesAtRead: visibleBytes[i]!,
       readBytes: reads[i]!.availableBytes,
       maxBytes: targets[i]!.wish.partitionMaxBytes,
     }))
-  const availableBytes = reads.reduce((sum, found) => sum + found.availableBytes, 0)
-  return { reads, watches, availableBytes, urgent: reads.some(mustBeHeard) }
+  return { reads, watches, availableBytes, urgent }
 }
 
 function mustBeHeard(found: PartitionRead): boolean {
@@ -212,7 +221,9 @@ function mustBeHeard(found: PartitionRead): boolean {
 
 /** Of the memory that the answer will refer to. */
 function leasesOf({ reads }: Pass): Lease[] {
-  return reads.flatMap(({ leases }) => leases ?? [])
+  const leases: Lease[] = []
+  for (const found of reads) if (found.leases !== undefined) leases.push(...found.leases)
+  return leases
 }
 
 function hasMore(found: PartitionRead, wish: FetchWish): boolean {
