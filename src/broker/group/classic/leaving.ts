@@ -83,10 +83,11 @@ export function remove(group: Group, at: Instant): void {
 
 export function unload(group: Group, errorCode: number, at: Instant): void {
   if (group.state === 'Dead') return
-  for (const member of group.members.values()) {
+  for (const member of [...group.members.values()]) {
     // A Stable group's joins wait for the record with their new member id, which may never be in the log.
     const memberId = group.state === 'Stable' ? '' : member.memberId
     dismiss(group, member, { errorCode, memberId }, at)
+    removeMember(group, member)
   }
   for (const write of group.writes.values()) if (write.type === 'emptied') settleEnd(write, errorCode)
   group.writes.clear()

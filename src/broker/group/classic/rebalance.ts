@@ -137,12 +137,6 @@ export function endSyncPhase(group: Group, at: Instant): void {
   prepareRebalance(group, 'members did not sync', at)
 }
 
-/** A member asked for its assignment. */
-export function noteSynced(group: Group, memberId: string): void {
-  group.unsynced.delete(memberId)
-  if (group.unsynced.size === 0) group.syncEndsAt = undefined
-}
-
 /** All who wait for an assignment get an error instead. */
 export function dismissSyncs(group: Group, errorCode: number, at: Instant): void {
   for (const member of group.members.values()) {

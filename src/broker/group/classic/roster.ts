@@ -163,14 +163,12 @@ export function removeMember(group: Group, member: Member): void {
   untimeIfAlone(group)
 }
 
-/** An instance's member under another id: the leader stays the leader, and who had not synced still has to. */
+/** An instance's member under another id: the leader stays the leader; its assignment it may ask for when it likes. */
 export function replaceMember(group: Group, member: Member, successor: Member): Member {
   assert(member.awaitingJoin === undefined && member.awaitingSync === undefined, `member ${member.memberId} still waits`)
-  const unsynced = group.unsynced.has(member.memberId)
   const leads = group.leaderId === member.memberId
   delist(group, member)
   enlist(group, successor)
-  if (unsynced) group.unsynced.add(successor.memberId)
   if (leads) group.leaderId = successor.memberId
   return successor
 }
@@ -194,7 +192,13 @@ function delist(group: Group, member: Member): void {
   if (member.groupInstanceId !== null) group.staticMembers.delete(member.groupInstanceId)
   group.support.remove(member.protocols)
   group.heldBytes -= memberBytes(member)
-  group.unsynced.delete(member.memberId)
+  noteSynced(group, member.memberId)
+}
+
+/** A member asked for its assignment, or is not there to do so. */
+export function noteSynced(group: Group, memberId: string): void {
+  group.unsynced.delete(memberId)
+  if (group.unsynced.size === 0) group.syncEndsAt = undefined
 }
 
 export function memberBytes(member: {
