@@ -12,6 +12,7 @@ import { HotTailBudget } from './hot-tail.ts'
 import type { LogEvents } from './log-events.ts'
 import { OpenSegments } from './open-segments.ts'
 import { PartitionLog } from './partition-log.ts'
+import { ProducerBudget } from './producer-budget.ts'
 import type { Verdict } from './recovery.ts'
 import { listIfThere, SetAside } from './set-aside.ts'
 
@@ -64,6 +65,7 @@ export class LogStore {
   readonly #logsDirectory: string
   readonly #index: Kv
   readonly #hotTails: HotTailBudget
+  readonly #producers = new ProducerBudget()
   readonly #openSegments: OpenSegments
   readonly #setAside: SetAside
   readonly #pace = new CheckpointPace()
@@ -142,7 +144,8 @@ export class LogStore {
   async #open(p: PartitionOptions, again?: DurableLogState): Promise<OpenedPartition> {
     const folderName = folderNameOf(p.topic, p.partition)
     const home = this.#home(p, this.#folders.has(folderName))
-    const world = { env: this.#env, hotTails: this.#hotTails, pace: this.#pace, fail: (error: Error) => this.#fail(error) }
+    const fail = (error: Error) => this.#fail(error)
+    const world = { env: this.#env, hotTails: this.#hotTails, pace: this.#pace, producers: this.#producers, fail }
     const id = logId(p.topicId, p.partition).toString('hex')
     const contents = this.#catalogs.get(id) ?? noCatalog()
     const state = again ?? this.#states.get(id) ?? noDurableState()

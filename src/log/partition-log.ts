@@ -25,6 +25,7 @@ import { HotTail, type HotTailBudget } from './hot-tail.ts'
 import type { LogEvents } from './log-events.ts'
 import { LooseMark } from './loose-mark.ts'
 import { type ProducerBatch, readProducerBatch } from './producer-batch.ts'
+import type { ProducerBudget } from './producer-budget.ts'
 import { encodeProducers } from './producer-snapshot.ts'
 import type { ProducerState } from './producer-state.ts'
 import { type LoadedLog, type RecoveredLog, recoverLog, type Verdict } from './recovery.ts'
@@ -44,6 +45,7 @@ export interface LogWorld {
   readonly env: Env
   readonly hotTails: HotTailBudget
   readonly pace: CheckpointPace
+  readonly producers: ProducerBudget
   /** The node stops. */
   fail(error: Error): void
 }
@@ -109,6 +111,7 @@ export class PartitionLog {
     this.#isNamed = state.marks.has('created')
     this.#hasGaps = state.marks.has('gaps')
     this.#producers = recovered.producers
+    world.producers.note(this.#producers)
     this.epochs = new LeaderEpochs(recovered.epochs).follow(this)
     this.#hotTail = new HotTail(world.hotTails, { clock: env.clock, isAwaited: o.isAwaited })
     this.#writer = new LogWriter(env.clock, this.#writerOwner(), endOffset)
@@ -277,7 +280,7 @@ export class PartitionLog {
     segment.append(b, 0, b.length)
     this.#writer.push(segment, { bytes: b, lease }, baseOffset, segment.endOffset)
     this.#logEndOffset = segment.endOffset
-    if (it !== undefined) this.#producers.apply(it)
+    if (it !== undefined) this.#world.producers.apply(this.#producers, it)
     this.#loose.appending()
     if (this.#checkpoints.appended(b.length)) this.#checkpoints.capture(segment, encodeProducers(this.#producers))
   }
@@ -371,7 +374,7 @@ export class PartitionLog {
         active.forgetUnwritten(this.#logEndOffset)
         active.cut(await findCut(active, this.#logEndOffset))
       }
-      this.#producers = await this.#rebuildProducers(this.#logEndOffset)
+      this.#followProducers(await this.#rebuildProducers(this.#logEndOffset))
     }).catch(() => {})
     this.#events.onProgress(this)
   }
@@ -382,6 +385,12 @@ export class PartitionLog {
     void this.#alone(async () => {
       if (isFull(this.#refusal)) this.#refusal = undefined
     })
+  }
+
+  #followProducers(state: ProducerState): void {
+    this.#world.producers.drop(this.#producers)
+    this.#producers = state
+    this.#world.producers.note(state)
   }
 
   async #rebuildProducers(endOffset: number): Promise<ProducerState> {
@@ -472,6 +481,7 @@ export class PartitionLog {
   deleteExpiredSegments(highWatermark: number, nowMs: number): Promise<number> {
     return this.#alone(async () => {
       if (this.#refusal === undefined) this.#producers.removeExpired({ now: nowMs, expirationMs: this.#config.producerIdExpirationMs })
+      this.#world.producers.note(this.#producers)
       const rule = { ...this.#config, logStartOffset: this.#logStartOffset, highWatermark, nowMs }
       const count = expiredCount(this.#segments, rule)
       if (count === 0) return 0
@@ -504,7 +514,7 @@ export class PartitionLog {
       const at = segmentAt(this.#segments, offset)
       const segment = this.#segments[at]!
       const cut = await findCut(segment, offset)
-      this.#producers = await this.#rebuildProducers(cut.endOffset)
+      this.#followProducers(await this.#rebuildProducers(cut.endOffset))
       // What is left may all lie below the log start: then nothing is.
       const endOffset = Math.max(cut.endOffset, this.#logStartOffset)
       const kept = cut.endOffset < endOffset ? [] : this.#segments.slice(0, cut.position > 0 ? at + 1 : at)
@@ -571,6 +581,7 @@ export class PartitionLog {
 
   async #closeFiles(): Promise<void> {
     this.#closed = true
+    this.#world.producers.drop(this.#producers)
     this.#writer.stop(new Error('the log is closed'))
     this.#checkpoints.drop()
     await this.#checkpoints.settled()

@@ -66,11 +66,14 @@ export type Judgement =
   | { readonly type: 'reject'; readonly errorCode: number; readonly errorMessage: string }
 
 export const REMEMBERED_BATCHES = 5
+/** With fewer producers none is forgotten for want of room (producer-budget.ts), and nobody asks which was silent longest. */
+const ORDERED_FROM = 500
 const MAX_SEQUENCE = 0x7fffffff
 const MAX_EPOCH = 0x7fff
 const APPEND: Judgement = { type: 'append' }
 
 export class ProducerState {
+  /** The longest silent first, once there are many. */
   readonly producers = new Map<number, Producer>()
   /** Open transactions by first offset, ascending. */
   readonly openTransactions = new Map<number, OpenTransaction>()
@@ -145,6 +148,18 @@ export class ProducerState {
     }
   }
 
+  /** Forgets at most so many producers without an open transaction, those silent longest. @returns how many */
+  forgetSilent(count: number): number {
+    let removed = 0
+    for (const producer of this.producers.values()) {
+      if (removed === count) break
+      if (producer.transactionFirstOffset >= 0) continue
+      this.producers.delete(producer.producerId)
+      removed++
+    }
+    return removed
+  }
+
   /** Forgets producers without an open transaction that have been silent for expirationMs. @returns how many */
   removeExpired(o: { now: number; expirationMs: number }): number {
     let removed = 0
@@ -158,7 +173,13 @@ export class ProducerState {
 
   #findOrAdd({ producerId, producerEpoch: epoch }: ProducerBatch): Producer {
     const known = this.producers.get(producerId)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      if (this.producers.size > ORDERED_FROM) {
+        this.producers.delete(producerId)
+        this.producers.set(producerId, known)
+      }
+      return known
+    }
     const producer: Producer = { producerId, epoch, coordinatorEpoch: -1, lastTimestamp: -1, transactionFirstOffset: -1, batches: [] }
     this.producers.set(producerId, producer)
     return producer
