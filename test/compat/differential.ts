@@ -16,6 +16,7 @@ import { compare, type Difference } from './differential/compare.ts'
 import { CONFIGS } from './differential/configs.ts'
 import { CONNECTIONS } from './differential/connections.ts'
 import { FETCH } from './differential/fetch.ts'
+import { GROUPS } from './differential/groups.ts'
 import { METADATA } from './differential/metadata.ts'
 import { OFFSETS } from './differential/offsets.ts'
 import { Peer, type Setting, type VersionRange } from './differential/peer.ts'
@@ -24,7 +25,17 @@ import type { Scenario } from './differential/scenario.ts'
 import { TOPICS } from './differential/topics.ts'
 import { ROOT } from './root.ts'
 
-const SCENARIOS: readonly Scenario[] = [...CONNECTIONS, ...PRODUCE, ...FETCH, ...OFFSETS, ...METADATA, ...TOPICS, ...CONFIGS, ...ADMIN]
+const SCENARIOS: readonly Scenario[] = [
+  ...CONNECTIONS,
+  ...PRODUCE,
+  ...FETCH,
+  ...OFFSETS,
+  ...METADATA,
+  ...TOPICS,
+  ...CONFIGS,
+  ...GROUPS,
+  ...ADMIN,
+]
 const KAFKA_LOCAL = join(ROOT, '..', 'shared', 'tools', 'kafka-local')
 const CLUSTER = 'ottla-differential'
 const KAFKA_PORT = 29792
@@ -52,7 +63,7 @@ async function withBoth(work: (kafka: string, ottla: string) => Promise<number>)
     if (spawnSync(KAFKA_LOCAL, args, { env, stdio: 'inherit' }).status !== 0) throw new Error(`kafka-local ${args[0]} failed`)
   }
   kafkaLocal('clean', CLUSTER)
-  kafkaLocal('start', CLUSTER, '1', String(KAFKA_PORT))
+  kafkaLocal('start', CLUSTER, '1', String(KAFKA_PORT), 'group.initial.rebalance.delay.ms=0')
   const data = mkdtempSync(join(tmpdir(), 'ottla-differential-'))
   try {
     const broker = await startBroker(['--port', '0', '--data', data])

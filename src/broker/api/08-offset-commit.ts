@@ -3,25 +3,22 @@
 // exist is UNKNOWN_TOPIC_OR_PARTITION by itself; any other error concerns the whole commit, but metadata that is too long. Answered when it is on disk.
 import { OffsetCommit } from '../../protocol/api/08-offset-commit.ts'
 import { UNKNOWN_TOPIC_OR_PARTITION } from '../../protocol/errors.ts'
-import type { ResponseOf } from '../../protocol/schema.ts'
-import { splitByExistence } from '../group/existing-partitions.ts'
-import { refusedCommit } from '../group/shard.ts'
+import { joinTopics, splitByExistence } from '../group/existing-partitions.ts'
+import { type CommitAnswer, refusedCommit } from '../group/shard.ts'
 import { handler } from '../handler.ts'
-
-type Answer = ResponseOf<typeof OffsetCommit>
 
 export const offsetCommit = handler(OffsetCommit, {
   async answer(broker, request, { version }) {
     const { known, unknown } = splitByExistence(broker.image, request.topics)
     const refusals = refusedCommit({ ...request, topics: unknown }, UNKNOWN_TOPIC_OR_PARTITION)
     if (known.length === 0) return refusals
-    const body = unknown.length === 0 ? request : { ...request, topics: known }
-    const answer: Answer = await broker.groups.ask<Answer>(request.groupId, {
+    const body = { ...request, topics: known }
+    const answer = await broker.groups.ask<CommitAnswer>(request.groupId, {
       decide: (shard, token, at) =>
         shard.commit({ request: token, apiVersion: version, body, topicIdOf: name => broker.image.topics.get(name)?.topicId }, at),
       refused: errorCode => refusedCommit(body, errorCode),
     })
-    return unknown.length === 0 ? answer : { topics: [...refusals.topics, ...answer.topics] }
+    return { topics: joinTopics(refusals.topics, answer.topics) }
   },
   failed: (request, { errorCode }) => refusedCommit(request, errorCode),
 })

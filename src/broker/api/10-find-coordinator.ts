@@ -18,6 +18,8 @@ const TRANSACTION = 1
 const SHARE = 2
 const FIRST_VERSION_OF_KEYS = 4
 const FIRST_VERSION_OF_SHARE = 6
+/** group:topic id:partition */
+const SHARE_KEY = /^.+:[A-Za-z0-9_-]{22}:\d+$/s
 
 export const findCoordinator = handler(FindCoordinator, {
   answer: (broker, request, context) => compose(request, context, key => find(broker, key, request.keyType, context)),
@@ -26,9 +28,8 @@ export const findCoordinator = handler(FindCoordinator, {
 
 function find(broker: Broker, key: string, keyType: number, { version, connection }: RequestContext): Found {
   const topic = broker.image.topics.get(OFFSETS_TOPIC)
-  if (keyType !== GROUP && keyType !== TRANSACTION && !(keyType === SHARE && version >= FIRST_VERSION_OF_SHARE)) {
-    return nowhere(key, INVALID_REQUEST)
-  }
+  const isShare = keyType === SHARE && version >= FIRST_VERSION_OF_SHARE && SHARE_KEY.test(key)
+  if (keyType !== GROUP && keyType !== TRANSACTION && !isShare) return nowhere(key, INVALID_REQUEST)
   if (keyType !== GROUP) return nowhere(key, COORDINATOR_NOT_AVAILABLE)
   if (topic === undefined) {
     if (!broker.closing) broker.topicCreation.begin(OFFSETS_TOPIC)

@@ -2,7 +2,7 @@
 import { OffsetDelete } from '../../protocol/api/47-offset-delete.ts'
 import { INVALID_GROUP_ID, NONE, UNKNOWN_TOPIC_OR_PARTITION } from '../../protocol/errors.ts'
 import type { ResponseOf } from '../../protocol/schema.ts'
-import { splitByExistence } from '../group/existing-partitions.ts'
+import { joinTopics, splitByExistence } from '../group/existing-partitions.ts'
 import { handler } from '../handler.ts'
 
 type Answer = ResponseOf<typeof OffsetDelete>
@@ -21,7 +21,7 @@ export const offsetDelete = handler(OffsetDelete, {
       decide: (shard, token) => shard.deleteOffsets({ request: token, body: { ...request, topics: known } }),
       refused,
     })
-    return answer.errorCode === NONE ? { ...answer, topics: [...topics, ...answer.topics] } : answer
+    return answer.errorCode === NONE ? { ...answer, topics: joinTopics(topics, answer.topics) } : answer
   },
   failed: (_request, { errorCode }) => refused(errorCode),
 })

@@ -1,4 +1,4 @@
-// What a request says about partitions, apart by whether they exist. A topic with both kinds stands in both lists.
+// What a request says about partitions, apart by whether they exist, and the answers to both put together again.
 import type { MetadataImage } from '../../metadata/image.ts'
 
 interface NamedTopic<P> {
@@ -6,6 +6,7 @@ interface NamedTopic<P> {
   readonly partitions: readonly P[]
 }
 
+/** A topic with both kinds stands in both lists; one that exists and names no partition stands in none, as in Kafka. */
 export function splitByExistence<P extends { readonly partitionIndex: number }, T extends NamedTopic<P>>(
   image: MetadataImage,
   topics: readonly T[],
@@ -14,13 +15,21 @@ export function splitByExistence<P extends { readonly partitionIndex: number }, 
   const unknown: T[] = []
   for (const topic of topics) {
     const there = image.topics.get(topic.name)?.partitions
-    const missing = topic.partitions.filter(({ partitionIndex }) => there?.[partitionIndex] === undefined)
-    if (missing.length === 0 && there !== undefined) known.push(topic)
-    else if (missing.length === topic.partitions.length) unknown.push(topic)
-    else {
-      known.push({ ...topic, partitions: topic.partitions.filter(({ partitionIndex }) => there?.[partitionIndex] !== undefined) })
-      unknown.push({ ...topic, partitions: missing })
-    }
+    const isMissing = ({ partitionIndex }: P) => there?.[partitionIndex] === undefined
+    if (there === undefined || topic.partitions.some(isMissing)) unknown.push({ ...topic, partitions: topic.partitions.filter(isMissing) })
+    const found = topic.partitions.filter(partition => !isMissing(partition))
+    if (found.length > 0) known.push(found.length === topic.partitions.length ? topic : { ...topic, partitions: found })
   }
   return { known, unknown }
+}
+
+/** Each topic once. */
+export function joinTopics<P, T extends NamedTopic<P>>(first: readonly T[], second: readonly T[]): readonly T[] {
+  if (first.length === 0) return second
+  const byName = new Map(first.map(topic => [topic.name, topic]))
+  for (const topic of second) {
+    const other = byName.get(topic.name)
+    byName.set(topic.name, other === undefined ? topic : { ...other, partitions: [...other.partitions, ...topic.partitions] })
+  }
+  return [...byName.values()]
 }

@@ -14,7 +14,7 @@ import {
   NONE,
   OFFSET_METADATA_TOO_LARGE,
 } from '../../protocol/errors.ts'
-import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
+import type { RequestOf } from '../../protocol/schema.ts'
 import { assert } from '../../util/assert.ts'
 import { type Uuid, ZERO_UUID } from '../../util/uuid.ts'
 import { ClassicGroup } from './classic/classic-group.ts'
@@ -33,7 +33,12 @@ import { OffsetStore, type TopicOffsets } from './offsets.ts'
 import { type CommittedOffset, type GroupRecord, type GroupReplay, roughBytes } from './records.ts'
 
 type CommitRequest = RequestOf<typeof OffsetCommit>
-type CommitAnswer = ResponseOf<typeof OffsetCommit>
+export interface CommitAnswer {
+  readonly topics: readonly {
+    readonly name: string
+    readonly partitions: readonly { readonly partitionIndex: number; readonly errorCode: number }[]
+  }[]
+}
 type DeleteOffsetsRequest = RequestOf<typeof OffsetDelete>
 
 export interface ShardSettings extends GroupSettings {

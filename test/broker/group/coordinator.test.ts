@@ -83,6 +83,7 @@ describe('the coordinator', () => {
       expect(await errorOf(4, 1)).toBe(COORDINATOR_NOT_AVAILABLE)
       expect(await errorOf(2, 1)).toBe(COORDINATOR_NOT_AVAILABLE)
       expect(await errorOf(4, 2)).toBe(INVALID_REQUEST)
+      expect(await errorOf(6, 2)).toBe(INVALID_REQUEST)
       expect(await errorOf(6, 9)).toBe(INVALID_REQUEST)
     }))
 
@@ -135,11 +136,11 @@ describe('committed offsets', () => {
 
   test('of partitions that do not exist are refused alone, and so is metadata that is too long', () =>
     withGroups(async client => {
-      expect(await commit(client, 'g', { 'orders:0': 1, 'orders:3': 1, 'none:0': 1, 'orders:-1': 1 })).toEqual([
-        UNKNOWN_TOPIC_OR_PARTITION,
-        UNKNOWN_TOPIC_OR_PARTITION,
-        UNKNOWN_TOPIC_OR_PARTITION,
+      expect((await commit(client, 'g', { 'orders:0': 1, 'orders:3': 1, 'none:0': 1, 'orders:-1': 1 })).sort()).toEqual([
         NONE,
+        UNKNOWN_TOPIC_OR_PARTITION,
+        UNKNOWN_TOPIC_OR_PARTITION,
+        UNKNOWN_TOPIC_OR_PARTITION,
       ])
       expect(await commit(client, 'g', { 'orders:1': 1 }, { metadata: 'x'.repeat(4097) })).toEqual([OFFSET_METADATA_TOO_LARGE])
       expect(await commit(client, 'g', { 'orders:2': 1 }, { metadata: 'ü'.repeat(4096) })).toEqual([NONE])
@@ -233,8 +234,13 @@ describe('committed offsets', () => {
       expect(await ask('g')).toMatchObject({
         errorCode: NONE,
         topics: [
-          { name: 'orders', partitions: [{ partitionIndex: 9, errorCode: UNKNOWN_TOPIC_OR_PARTITION }] },
-          { name: 'orders', partitions: [{ partitionIndex: 0, errorCode: NONE }] },
+          {
+            name: 'orders',
+            partitions: [
+              { partitionIndex: 9, errorCode: UNKNOWN_TOPIC_OR_PARTITION },
+              { partitionIndex: 0, errorCode: NONE },
+            ],
+          },
         ],
       })
       expect(await committed(client, 'g')).toEqual({ 'orders:1': 2, 'other:0': 3 })

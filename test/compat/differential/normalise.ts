@@ -49,7 +49,19 @@ function normalScalar(value: unknown, { nameOfTopicId, baseTimeMs }: Normalisati
 }
 
 /** Lists whose order says nothing, by what names their elements. */
-const NAMES = ['name', 'resourceName', 'topic', 'topicId', 'brokerId', 'nodeId', 'apiKey', 'partitionIndex', 'index', 'partition'] as const
+const NAMES = [
+  'groupId',
+  'name',
+  'resourceName',
+  'topic',
+  'topicId',
+  'brokerId',
+  'nodeId',
+  'apiKey',
+  'partitionIndex',
+  'index',
+  'partition',
+] as const
 
 function sorted(list: unknown[]): unknown[] {
   const first = list[0]
