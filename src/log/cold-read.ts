@@ -113,12 +113,24 @@ function look(chunk: Buffer, o: ReadBounds, at: { isHint: boolean; path: string;
     throw new DamagedLogError(`${at.path} holds offset ${batch.baseOffset(chunk, 0)} at ${at.position}`)
   }
   const cut = cutWholeBatches(chunk, o)
+  if (o.hasGaps === false) checkOrder(chunk, cut.start, { offset: o.offset, path: at.path })
   if (cut.end > cut.start) return { type: 'slice', cut }
   if (cut.start > 0) {
     const isOut = cut.start + BATCH_HEADER_BYTES <= chunk.length && !isWanted(chunk, cut.start, o)
     return isOut ? { type: 'nothing' } : { type: 'further', bytes: cut.start }
   }
   return isWanted(chunk, 0, o) ? { type: 'large', sizeBytes: batch.batchSize(chunk, 0) } : { type: 'nothing' }
+}
+
+/** The batches up to the one wanted follow on each other, and it does not begin behind the offset: their offsets are under no checksum. */
+function checkOrder(chunk: Buffer, start: number, { offset, path }: { offset: number; path: string }): void {
+  let expected: number | undefined
+  for (let p = 0; p <= start && p + BATCH_HEADER_BYTES <= chunk.length; p += batch.batchSize(chunk, p)) {
+    const baseOffset = batch.baseOffset(chunk, p)
+    if (baseOffset !== (expected ?? baseOffset) || (p === start && baseOffset > offset))
+      throw new DamagedLogError(`${path} holds offset ${baseOffset} where ${expected ?? offset} was expected`)
+    expected = batch.lastOffset(chunk, p) + 1
+  }
 }
 
 function isWanted(b: Buffer, p: number, o: ReadBounds): boolean {

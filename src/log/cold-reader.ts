@@ -18,7 +18,8 @@ export class ColdReader {
   }
 
   /** @throws DamagedLogError, EnvError */
-  async read(segments: readonly Segment[], o: ReadBounds): Promise<LogSlice> {
+  async read(segments: readonly Segment[], bounds: ReadBounds): Promise<LogSlice> {
+    const o = { ...bounds, hasGaps: this.#log.hasGaps() }
     for (let at = segmentAt(segments, o.offset); at < segments.length; at++) {
       const segment = segments[at]!
       const cursor = this.#cursors?.get(o.offset)

@@ -13,6 +13,8 @@ export interface ReadBounds {
   readonly endOffset: number
   /** The first batch is handed out even if it is larger than maxBytes. */
   readonly minOneBatch: boolean
+  /** Whether offsets may be missing between batches; undefined: nobody knows. */
+  readonly hasGaps?: boolean
   /** For bytes that come from a file; without it they get memory of their own. */
   readonly memory?: { take(bytes: number): Lease | undefined } | undefined
 }

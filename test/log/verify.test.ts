@@ -2,7 +2,10 @@ import { expect, test } from 'vitest'
 import { soundPart } from '../../src/log/verify.ts'
 import { DamagedLogError } from '../../src/log/walk.ts'
 import * as batch from '../../src/protocol/batch.ts'
-import { encodeBatch } from '../../src/protocol/records.ts'
+import { type DecodedRecord, decodeBatch, encodeBatch } from '../../src/protocol/records.ts'
+import { FOLDER, Lab } from './lab.ts'
+
+const values = (records: readonly DecodedRecord[]) => records.map(({ value }) => value?.toString())
 
 const LOG = { hasGaps: () => false, leaderEpochOf: () => 7 }
 
@@ -40,4 +43,29 @@ test('a gap is damage in a log that has none', () => {
   expect(() => soundPart(sliceOf(stored(12)), 10, LOG)).toThrow(/begins at 12/)
   const slice = sliceOf(stored(12))
   expect(soundPart(slice, 10, { ...LOG, hasGaps: () => true })).toBe(slice)
+})
+
+test.each([0, 1, 2, 3])('a batch whose base offset flipped by bit %i is never taken for another one', async bit => {
+  const lab = new Lab(1, { hotTailBytes: 1 })
+  await lab.run(async () => {
+    await lab.open()
+    for (const value of ['a', 'b', 'c', 'd', 'e', 'f']) lab.append([value])
+    await lab.acked()
+    await lab.close()
+    await lab.damage(`${FOLDER}/00000000000000000000.log`, bytes => {
+      const second = batch.batchSize(bytes, 0)
+      bytes[second + 7]! ^= 1 << bit
+      return bytes
+    })
+    await lab.open({ clean: true })
+    for (let offset = 1; offset < 6; offset++) {
+      const read = async () => (await lab.log.read({ offset, maxBytes: 1, endOffset: 6, minOneBatch: true })).chunks
+      const found = await read().then(
+        chunks => values(decodeBatch(chunks[0]!, 0, { maxBytes: 1000 })),
+        () => 'refused',
+      )
+      expect(found === 'refused' || found[0] === 'abcdef'[offset], `offset ${offset}: ${found}`).toBe(true)
+      if (offset === 1) expect(found).toBe('refused')
+    }
+  })
 })
