@@ -1,5 +1,6 @@
 // All logs of a node: `<directory>/logs`, and the index database `<directory>/index` that they share. Opens, deletes and closes them.
 
+import { getHeapStatistics } from 'node:v8'
 import { type Env, EnvError, type Kv, type Timer } from '../env/env.ts'
 import { assert } from '../util/assert.ts'
 import type { Uuid } from '../util/uuid.ts'
@@ -26,7 +27,7 @@ export interface LogStoreOptions {
   readonly clean: boolean
   /** A write or flush failed, or our own code did: the node stops. Called once. */
   readonly fail: (error: Error) => void
-  /** For the newest bytes of all logs together. Default 64 MiB. */
+  /** For the newest bytes of all logs together. Default 64 MiB, less with a small heap. */
   readonly hotTailBytes?: number
   /** Index entries are at least so far apart, whatever index.interval.bytes says. Default 32 KiB. */
   readonly minIndexIntervalBytes?: number
@@ -50,6 +51,7 @@ export interface OpenedPartition {
   readonly loose: boolean
 }
 
+/** Or an eighth of what the heap may grow to, where that is less: who gives a node a small heap has little memory. */
 const HOT_TAIL_BYTES = 64 * 1024 * 1024
 const MIN_INDEX_INTERVAL_BYTES = 32 * 1024
 const MAX_IDLE_FILES = 1000
@@ -104,7 +106,7 @@ export class LogStore {
     this.#folders = found.folders
     this.#catalogs = found.catalogs
     this.#states = found.states
-    this.#hotTails = new HotTailBudget(o.hotTailBytes ?? HOT_TAIL_BYTES)
+    this.#hotTails = new HotTailBudget(o.hotTailBytes ?? Math.min(HOT_TAIL_BYTES, getHeapStatistics().heap_size_limit / 8))
     const maxOpen = o.maxFiles === undefined ? Number.POSITIVE_INFINITY : Math.max(MIN_OPEN_FILES, Math.floor(o.maxFiles * SHARE_OF_FILES))
     const maxIdle = o.maxIdleFiles ?? Math.min(MAX_IDLE_FILES, maxOpen / 2)
     this.#openSegments = new OpenSegments(env.clock, { maxIdle, maxOpen, fail: error => this.#fail(error) })

@@ -216,4 +216,20 @@ export const MUTANTS: readonly Mutant[] = [
     replacement: '',
     caughtBy: 'seeds',
   },
+  {
+    name: 'the memory of a request is used again before its batches are written',
+    file: 'src/log/writer.ts',
+    text: '    file.write(group.chunks, group.segment.writtenBytes, error => {\n',
+    replacement: `    for (const lease of group.leases.splice(0)) lease?.release()
+    file.write(group.chunks, group.segment.writtenBytes, error => {
+`,
+    caughtBy: 'test/log/leases.test.ts',
+  },
+  {
+    name: 'the hot tail gives up the memory of bytes on their way to a reader',
+    file: 'src/log/hot-tail.ts',
+    text: '      lease.retain()\n',
+    replacement: '',
+    caughtBy: 'test/log/leases.test.ts',
+  },
 ]
