@@ -26,8 +26,8 @@ export function splitByExistence<P extends { readonly partitionIndex: number }, 
 /** Each topic once. */
 export function joinTopics<P, T extends NamedTopic<P>>(first: readonly T[], second: readonly T[]): readonly T[] {
   if (first.length === 0) return second
-  const byName = new Map(first.map(topic => [topic.name, topic]))
-  for (const topic of second) {
+  const byName = new Map<string, T>()
+  for (const topic of [...first, ...second]) {
     const other = byName.get(topic.name)
     byName.set(topic.name, other === undefined ? topic : { ...other, partitions: [...other.partitions, ...topic.partitions] })
   }
