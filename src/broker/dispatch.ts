@@ -17,8 +17,8 @@ import { type Answer, CloseConnection, type Handler, NO_RESPONSE, type RequestCo
 import { releaseAll } from './read-memory.ts'
 
 const PRODUCE = 0
-/** What a request may decode to, by the estimate of the codec: more than 50,000 names or partitions; beyond, its connection is closed. */
-const MAX_REQUEST_BYTES = 8 * 1024 * 1024
+/** What a request may decode to, by the estimate of the codec: more than 25,000 names or partitions; beyond, its connection is closed. */
+const MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 interface Served {
   readonly handler: Handler

@@ -70,12 +70,12 @@ export type ValidateConfig = Pick<
 
 const MAX_RECORD_ERRORS = 1000
 /**
- * What a batch may unpack to: 16 MiB, 16 times max.message.bytes or 64 times its own size, the largest of them, within 64 times max.message.bytes (or
+ * What a batch may unpack to: 4 MiB, 4 times max.message.bytes or 64 times its own size, the largest of them, within 64 times max.message.bytes (or
  * 64 MiB). Most producers limit a batch by its unpacked size (librdkafka and its kin to 1 MB) and never come near; Java's limits the packed one, and
  * logs pack 5 to 30 times. Who is over is told MESSAGE_TOO_LARGE, upon which Java's producer splits the batch and sends the halves.
  */
-const UNPACKED_BYTES = 16 * 1024 * 1024
-const UNPACKED_PER_MESSAGE_BYTE = 16
+const UNPACKED_BYTES = 4 * 1024 * 1024
+const UNPACKED_PER_MESSAGE_BYTE = 4
 const UNPACKED_PER_PACKED_BYTE = 64
 const MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 const MAX_UNPACKED_PER_MESSAGE_BYTE = 64

@@ -16,7 +16,7 @@ const HEAVY_MS = 1000
 /** What was burned counts half after this long. */
 const HALF_LIFE_MS = 1000
 /** Unpacked bytes are freed between events only. */
-const UNPACKED_PER_ROUND_BYTES = 32 * 1024 * 1024
+const UNPACKED_PER_ROUND_BYTES = 16 * 1024 * 1024
 
 export interface TurnTaker {
   /** Its requests took so long, of late; kept here for Turns. */

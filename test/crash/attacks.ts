@@ -297,12 +297,12 @@ export const ATTACKS: Record<string, () => Plan> = {
     connections: 4,
     flood: Buffer.concat(times(500, () => produceOf(batchOf(Buffer.from('x'), CODEC_NONE)))),
   }),
-  'zstd bombs, 15 MiB': () => ({ connections: 4, flood: bomb(CODEC_ZSTD, 15)() }),
+  'zstd bombs, 3 MiB': () => ({ connections: 4, flood: bomb(CODEC_ZSTD, 3)() }),
   'zstd bombs, 60 MiB': () => ({ connections: 4, flood: bomb(CODEC_ZSTD, 60)() }),
   'gzip bombs, 60 MiB': () => ({ connections: 4, flood: bomb(CODEC_GZIP, 60)() }),
   'lz4 bombs, 60 MiB': () => ({ connections: 4, flood: bomb(CODEC_LZ4, 60)() }),
   'snappy bombs, 60 MiB': () => ({ connections: 4, flood: bomb(CODEC_SNAPPY, 60)() }),
-  'bombs on 40 connections': () => ({ connections: 40, flood: bomb(CODEC_ZSTD, 15)() }),
+  'bombs on 40 connections': () => ({ connections: 40, flood: bomb(CODEC_ZSTD, 3)() }),
   'produce to 1,000,000 partitions': () => {
     const partitionData = times(1_000_000, i => ({ index: i, records: null }))
     return { connections: 4, repeat: request(Produce, 9, { acks: 1, timeoutMs: 1000, topicData: [{ name: TOPIC, partitionData }] }) }

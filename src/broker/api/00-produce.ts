@@ -49,7 +49,7 @@ interface Appended {
 }
 
 /** What the batches of one request may unpack to beyond a multiple of their size, give or take the last of them. */
-const UNPACKED_PER_REQUEST_BYTES = 16 * 1024 * 1024
+const UNPACKED_PER_REQUEST_BYTES = 8 * 1024 * 1024
 const NO_RECORD_ERRORS: PartitionAnswer['recordErrors'] = []
 /** Refusals of the batch as a whole: Kafka tells no log start offset with them. */
 const WITHOUT_LOG_START: ReadonlySet<number> = new Set([CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, KAFKA_STORAGE_ERROR])
