@@ -89,6 +89,35 @@ describe('fetch', () => {
     })
   })
 
+  test('large answers of several clients, who go away in between, are what was stored', async () => {
+    await withNode(async ({ connect }) => {
+      const client = await connect()
+      const partitions = [0, 1, 2, 3, 4, 5]
+      await createTopic(client, 't', { partitions: partitions.length })
+      for (const partition of partitions) {
+        for (const letter of ['a', 'b', 'c']) await produce(client, 't', batchOf(`${partition}${letter.repeat(60_000)}`), { partition })
+      }
+      const ask = async (reader: RawClient, fetchOffset: number) => {
+        const { responses } = await reader.ask(Fetch, 11, {
+          maxWaitMs: 0,
+          minBytes: 1,
+          topics: [{ topic: 't', partitions: partitions.map(partition => ({ partition, fetchOffset, partitionMaxBytes: 100_000 })) }],
+        })
+        const letter = 'abc'[fetchOffset]!
+        const expected = partitions.map(partition => `${partition}${letter.repeat(60_000)}`)
+        expect(responses[0]!.partitions.flatMap(({ records }) => values(records))).toEqual(expected)
+      }
+      const readers = await Promise.all(partitions.map(() => connect()))
+      for (let round = 0; round < 6; round++) {
+        const leaver = await connect()
+        const gone = ask(leaver, 0).catch(() => {})
+        const asked = readers.map((reader, i) => ask(reader, (round + i) % 3))
+        leaver.close()
+        await Promise.all([...asked, gone])
+      }
+    })
+  })
+
   test('gives later partitions nothing when the answer is full', async () => {
     await withNode(async ({ connect }) => {
       const client = await connect()
