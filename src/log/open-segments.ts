@@ -12,8 +12,8 @@ export interface OpenSegment {
   release(): Promise<void>
 }
 
-/** Files of logs that promise unflushed bytes stay open until their flush, whenever that is: nobody waits longer than this for them. */
-const PATIENCE_MS = 1000
+/** Files of logs that promise unflushed bytes stay open until their flush, whenever that is. When nothing is closed for so long a few more are opened. */
+const PATIENCE_MS = 2000
 
 export class OpenSegments {
   readonly #clock: Clock
@@ -24,7 +24,8 @@ export class OpenSegments {
   readonly #used = new Set<OpenSegment>()
   /** Open for writing, or about to be. */
   readonly #admitted = new Set<OpenSegment>()
-  readonly #line = new Map<OpenSegment, { enter(): void; readonly timer: Timer }>()
+  readonly #line = new Map<OpenSegment, () => void>()
+  #patience: Timer | undefined
 
   constructor(clock: Clock, o: { maxIdle: number; maxOpen: number; fail: (error: Error) => void }) {
     this.#clock = clock
@@ -41,10 +42,8 @@ export class OpenSegments {
       this.#admitted.add(segment)
       return Promise.resolve()
     }
-    return new Promise(enter => {
-      const timer = this.#clock.setTimer(PATIENCE_MS, () => this.#enter(segment))
-      this.#line.set(segment, { enter, timer })
-    })
+    this.#patience ??= this.#clock.setTimer(PATIENCE_MS, () => this.#giveWay())
+    return new Promise(enter => void this.#line.set(segment, enter))
   }
 
   noteUse(segment: OpenSegment): void {
@@ -67,13 +66,19 @@ export class OpenSegments {
     while (this.#line.size > 0 && this.#admitted.size < this.#maxOpen) this.#enter(this.#line.keys().next().value!)
   }
 
+  #giveWay(): void {
+    this.#patience = undefined
+    for (let more = Math.max(1, this.#maxOpen / 4); more >= 1 && this.#line.size > 0; more--) this.#enter(this.#line.keys().next().value!)
+  }
+
   #enter(segment: OpenSegment): void {
-    const waiting = this.#line.get(segment)
-    if (waiting === undefined) return
+    const enter = this.#line.get(segment)
+    if (enter === undefined) return
     this.#line.delete(segment)
     this.#admitted.add(segment)
-    waiting.timer.cancel()
-    waiting.enter()
+    this.#patience?.cancel()
+    this.#patience = this.#line.size === 0 ? undefined : this.#clock.setTimer(PATIENCE_MS, () => this.#giveWay())
+    enter()
   }
 
   #closeOne(notThis: OpenSegment | undefined): void {

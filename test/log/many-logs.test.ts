@@ -91,7 +91,7 @@ test('logs whose flush is far away keep their files, and make nobody wait for ev
   const lab = new Lab(403, { maxFiles: 50, config: { flushMessages: Number.MAX_SAFE_INTEGER } })
   await lab.run(async () => {
     await lab.openStore({ clean: false })
-    const logs = await openMany(lab, 30)
+    const logs = await openMany(lab, 12)
     for (const log of logs) append(log, 'unflushed')
     await acked(lab, logs)
     await lab.close()
