@@ -84,7 +84,8 @@ const LOCAL: Readonly<Record<string, string>> = {
   EACCES: 'This user may not do that. Choose another --port (from 1024 on) or another --data directory.',
   ELOCKED: 'Another process has that data directory open, perhaps a broker that already runs. Stop it, or choose another with --data DIR.',
   ECORRUPT: 'The data directory is damaged. Keep a copy before anything else is tried.',
-  ENOSPC: 'The disk is full.',
+  ENOSPC: 'The disk is full: free some space and start again.',
+  EIO: 'The disk failed, and a write that failed is never taken for done. Look after the disk, then start again: what was acknowledged is on it.',
 }
 
 function causes(error: unknown): Coded[] {

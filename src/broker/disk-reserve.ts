@@ -25,6 +25,7 @@ export class DiskReserve {
   readonly #env: Env
   readonly #directory: string
   readonly #sizeBytes: number
+  #hasTried = false
   /** undefined: not looked yet. */
   #isThere: boolean | undefined
 
@@ -32,6 +33,11 @@ export class DiskReserve {
     this.#env = env
     this.#directory = o.directory
     this.#sizeBytes = o.sizeBytes
+  }
+
+  /** Nobody has tried to make it yet. */
+  get isWanted(): boolean {
+    return this.#sizeBytes > 0 && this.#isThere === undefined && !this.#hasTried
   }
 
   async release(): Promise<void> {
@@ -42,6 +48,7 @@ export class DiskReserve {
 
   /** @param o  freeBytes: what may be used of the disk for this */
   async restore({ freeBytes }: { freeBytes: number }): Promise<void> {
+    this.#hasTried = true
     if (this.#sizeBytes === 0 || this.#isThere === true || freeBytes < ROOM_FACTOR * this.#sizeBytes) return
     const path = `${this.#directory}/${RESERVE_FILE}`
     const { disk, random } = this.#env

@@ -16,6 +16,8 @@ const ROOM_TO_CHANGE_BYTES = 8 * MIB
 export const ROOM_TO_DELETE_BYTES = 64 * 1024
 const CHECK_AFTER_WRITE_MS = 5000
 const CHECK_WHILE_REFUSED_MS = 1000
+/** Who starts a node wants an answer, not a reserve. */
+const RESERVE_AFTER_START_MS = 3000
 /** Below this a write of `meta` may fail soon: the reserve is for that. */
 const RELEASE_BELOW_BYTES = 4 * MIB
 
@@ -54,6 +56,7 @@ export class DiskRoom implements ProduceRoom {
   #isAwaited = false
   /** Of appends until the next check. */
   #leftBytes = MIB
+  #reserveFrom = 0
   #timer: Timer | undefined
   #checking: Promise<void> | undefined
   #closed = false
@@ -97,6 +100,7 @@ export class DiskRoom implements ProduceRoom {
 
   /** Looks whether there is room, and for the reserve; to be called once the node serves. */
   start(): void {
+    this.#reserveFrom = this.#env.clock.now() + RESERVE_AFTER_START_MS
     this.#check()
   }
 
@@ -122,6 +126,7 @@ export class DiskRoom implements ProduceRoom {
       () => {
         this.#checking = undefined
         if (this.#refusal !== undefined || this.#isAwaited) this.#checkIn(CHECK_WHILE_REFUSED_MS)
+        else if (this.#reserve.isWanted) this.#checkIn(RESERVE_AFTER_START_MS)
       },
       (error: Error) => this.#o.fail(error),
     )
@@ -140,7 +145,7 @@ export class DiskRoom implements ProduceRoom {
       this.#isAwaited = false
       this.#o.roomAgain()
     }
-    await this.#reserve.restore({ freeBytes: freeBytes - floorBytes })
+    if (this.#env.clock.now() >= this.#reserveFrom) await this.#reserve.restore({ freeBytes: freeBytes - floorBytes })
   }
 
   #refuse(low: { freeBytes: number; floorBytes: number } | undefined): void {
