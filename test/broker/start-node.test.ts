@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { ConfigError, EnvError, Kafka, startNode } from '../../src/index.ts'
 
 const logger = { log: () => undefined }
@@ -29,6 +29,22 @@ describe('startNode', () => {
     const producer = kafka.producer()
     await producer.send({ topic: 't', key: null, value: Buffer.from('hello') })
     expect(await valuesOf(node.bootstrapServers, 't', 1)).toEqual(['hello'])
+  })
+
+  test.each([
+    ['in memory', () => ({ memory: true })],
+    ['on a directory', () => ({ dataDirectory: join(directory, 'left'), port: 0 })],
+  ])('%s leaves no socket and no timer open when it is closed', async (_where, where) => {
+    const held = () => process.getActiveResourcesInfo().filter(name => /^(TCP|Timeout|Pipe|FSReq)/.test(name)).length
+    const before = held()
+    const node = await startNode({ ...where(), logger })
+    const kafka = new Kafka({ bootstrapServers: node.bootstrapServers, logger })
+    await kafka.admin().createTopics([{ name: 't', numPartitions: 3 }])
+    await kafka.producer().send({ topic: 't', partition: 0, key: null, value: 'hello' })
+    expect(await valuesOf(node.bootstrapServers, 't', 1)).toEqual(['hello'])
+    await kafka.close()
+    await node.close()
+    await vi.waitFor(() => expect(held()).toBeLessThanOrEqual(before))
   })
 
   test('twice at once in one process, each on a port of its own', async () => {
