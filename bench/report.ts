@@ -37,12 +37,12 @@ function markdown(figures: readonly Figure[]): string {
 
 /** Where the figures come from: one run, or the newest of several. */
 function origins(figures: readonly Figure[]): string {
-  const runs = new Map(figures.map(({ origin }) => [origin.when, origin]))
-  const lines = [...runs.values()]
-    .sort((a, b) => (a.when < b.when ? -1 : 1))
-    .map(({ when, commit, machine }) => {
-      const { cpu = 'unknown CPU', cores, memoryGiB, node } = machine
-      return `${when.slice(0, 10)}, commit ${commit}, ${cores} cores (${cpu}), ${memoryGiB} GiB, Node ${node.slice(1)}`
-    })
-  return `Measured: ${[...new Set(lines)].join('; ')}.`
+  const runs = [...new Map(figures.map(({ origin }) => [origin.when, origin])).values()].sort((a, b) => (a.when < b.when ? -1 : 1))
+  const machines = runs.map(({ machine: { cpu = 'unknown CPU', cores, memoryGiB, node } }) => {
+    return `${cores} cores (${cpu}), ${memoryGiB} GiB, Node ${node.slice(1)}`
+  })
+  const commits = [...new Set(runs.map(({ commit }) => commit))]
+  const days = [...new Set(runs.map(({ when }) => when.slice(0, 10)))]
+  const how = runs.length === 1 ? `in one run at commit ${commits[0]}` : `in ${runs.length} runs, between commits ${commits.join(', ')}`
+  return `Measured on ${days.join(', ')} ${how}: ${[...new Set(machines)].join('; ')}.`
 }

@@ -77,6 +77,7 @@ if (!values['report-only']) {
       failures++
     }
   }
+  if (values.quick) process.stdout.write('\nA trial: loads are smaller than the rows say.\n')
   process.stdout.write(`\n${table(bench.results.figures())}\nwritten to ${bench.results.save()}\n`)
 }
 if (values.report || values['report-only']) for (const file of report(savedFigures())) process.stdout.write(`written: ${file}\n`)
