@@ -115,6 +115,7 @@ function look(chunk: Buffer, o: ReadBounds, at: { isHint: boolean; path: string;
   const cut = cutWholeBatches(chunk, o)
   if (o.hasGaps === false) checkOrder(chunk, cut.start, { offset: o.offset, path: at.path })
   if (cut.end > cut.start) return { type: 'slice', cut }
+  checkEnd(chunk, cut.start, o)
   if (cut.start > 0) {
     const isOut = cut.start + BATCH_HEADER_BYTES <= chunk.length && !isWanted(chunk, cut.start, o)
     return isOut ? { type: 'nothing' } : { type: 'further', bytes: cut.start }
@@ -131,6 +132,13 @@ function checkOrder(chunk: Buffer, start: number, { offset, path }: { offset: nu
       throw new DamagedLogError(`${path} holds offset ${baseOffset} where ${expected ?? offset} was expected`)
     expected = batch.lastOffset(chunk, p) + 1
   }
+}
+
+/** A batch may be left out because it says that it reaches the bound: then it must be sound. */
+function checkEnd(chunk: Buffer, p: number, o: ReadBounds): void {
+  if (p + BATCH_HEADER_BYTES > chunk.length || batch.lastOffset(chunk, p) < o.endOffset) return
+  if (p + batch.batchSize(chunk, p) <= chunk.length && !batch.crcIsValid(chunk, p))
+    throw new DamagedLogError(`the batch at offset ${batch.baseOffset(chunk, p)} has a wrong checksum`)
 }
 
 function isWanted(b: Buffer, p: number, o: ReadBounds): boolean {

@@ -20,6 +20,8 @@ export type AnomalyKind =
   | 'skipped'
   /** The final pass does not hold what its offsets say. */
   | 'incomplete'
+  /** Deleted by request, and there again. */
+  | 'undeleted'
   | 'high watermark went back'
   | 'leader epoch did not rise'
   | 'producer id given twice'
@@ -51,8 +53,12 @@ interface Fate {
 interface PartitionState {
   readonly name: string
   readonly flushesFirst: boolean
-  /** Power cuts so far that may have cut this partition back. */
+  /** Power cuts and damages so far that may have cut this partition back. */
   era: number
+  /** Records may lie among what was set aside: whether all do is judged by who knows what was damaged. */
+  damaged: boolean
+  /** Records before it are deleted. */
+  deletedBefore: number
   /** What was seen at each offset. */
   readonly seenAt: Map<number, string>
   readonly nextOffsetOf: Map<string, number>
@@ -114,6 +120,17 @@ class Judge {
         state.leaderEpoch = Math.max(state.leaderEpoch, event.leaderEpoch)
         break
       }
+      case 'damaged': {
+        const state = this.#partition(event)
+        state.era++
+        state.damaged = true
+        break
+      }
+      case 'deletedRecords': {
+        const state = this.#partition(event)
+        state.deletedBefore = Math.max(state.deletedBefore, event.lowWatermark)
+        break
+      }
       case 'powerCut':
         this.#powerCut()
         break
@@ -173,6 +190,11 @@ class Judge {
   #final(event: Final): void {
     const state = this.#partition(event)
     state.final = event
+    if (event.logStartOffset < state.deletedBefore)
+      this.#report(
+        'undeleted',
+        `${state.name} starts at ${event.logStartOffset}, though records before ${state.deletedBefore} were deleted`,
+      )
     let expected = event.logStartOffset
     for (const record of event.records) {
       if (record.offset !== expected) this.#report('incomplete', `${state.name} holds offset ${record.offset} where ${expected} should be`)
@@ -216,7 +238,7 @@ class Judge {
     for (const [id, fate] of this.#fates) {
       const { sent, ackedOffset } = fate
       const state = this.#partition(sent)
-      if (ackedOffset === undefined || sent.acks === 0 || state.final === undefined || places.has(id)) continue
+      if (ackedOffset === undefined || sent.acks === 0 || state.final === undefined || state.damaged || places.has(id)) continue
       if (ackedOffset >= 0 && ackedOffset < state.final.logStartOffset) continue
       if (fate.sentInEra === state.era)
         this.#report('lost', `${id}, acknowledged at offset ${ackedOffset} of ${state.name} with acks=${sent.acks}`)
@@ -244,6 +266,8 @@ class Judge {
         name: key,
         flushesFirst: this.#facts.flushesFirst(name.topic),
         era: 0,
+        damaged: false,
+        deletedBefore: 0,
         seenAt: new Map(),
         nextOffsetOf: new Map(),
         highWatermarkOf: new Map(),
@@ -263,7 +287,7 @@ class Judge {
 
 /** No offset can have been given a second time. */
 function isSteady(state: PartitionState): boolean {
-  return state.flushesFirst || state.era === 0
+  return state.era === 0
 }
 
 function nameOf({ topic, partition }: PartitionName): string {

@@ -68,6 +68,17 @@ export interface PowerCut {
   readonly type: 'powerCut'
 }
 
+/** The only copy of some of the partition's records was damaged, or what lay behind them was set aside with them. */
+export interface Damaged extends PartitionName {
+  readonly type: 'damaged'
+}
+
+/** The broker said that records before this offset are deleted. */
+export interface DeletedRecords extends PartitionName {
+  readonly type: 'deletedRecords'
+  readonly lowWatermark: number
+}
+
 /** A broker serves the partition in a new life. */
 export interface Led extends PartitionName {
   readonly type: 'led'
@@ -81,7 +92,18 @@ export interface ProducerIdGiven {
   readonly producerEpoch: number
 }
 
-export type HistoryEvent = Sent | Acked | Refused | Read | Final | HighWatermarkSeen | PowerCut | Led | ProducerIdGiven
+export type HistoryEvent =
+  | Sent
+  | Acked
+  | Refused
+  | Read
+  | Final
+  | HighWatermarkSeen
+  | PowerCut
+  | Damaged
+  | DeletedRecords
+  | Led
+  | ProducerIdGiven
 
 /** What the checker must know beside the events. */
 export interface HistoryFacts {

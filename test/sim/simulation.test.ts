@@ -10,7 +10,7 @@ const NOTED = readFileSync(new URL('seeds.txt', import.meta.url), 'utf8')
   .map(Number)
 
 describe('a broker in trouble keeps its promises', () => {
-  test.each([...NOTED, 1, 2, 3, 4])('seed %i', async seed => {
+  test.each([...NOTED, 2, 3, 4])('seed %i', async seed => {
     const { failures, anomalies, counts } = await simulate(seed)
     expect(failures).toEqual([])
     expect(anomalies).toEqual([])

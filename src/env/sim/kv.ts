@@ -20,7 +20,7 @@ export class SimKvStore implements KvStore {
     return new Promise((resolve, reject) => {
       this.#process.later(this.#random.between(1, 5), 'kv open', () => {
         try {
-          const fault = this.#storage.fault('open', path)
+          const fault = this.#storage.fault('openStore', path)
           if (fault !== undefined) throw fault
           const store = this.#storage.store(path)
           if (store.contents.openedBy !== undefined) throw new EnvError('ELOCKED', `open ${path}: it is open already`)

@@ -169,6 +169,12 @@ export class StoreHistory {
     this.#completedNumber = Math.max(this.#completedNumber, number)
   }
 
+  /** Of these keys the store says from now on that it has none, and nothing tells: a damaged block of LevelDB's log is skipped. */
+  loseKeys(isLost: () => boolean): void {
+    const keys = [...this.contents.range({})].map(([key]) => key).filter(isLost)
+    this.contents.apply(keys.map(key => ({ type: 'delete', key })))
+  }
+
   /** Some last batches are lost: of those that are not durable, or, without a power cut, of those that were under way. */
   processDied(random: SeededRandom, options: { readonly power: boolean }): void {
     const atRisk = options.power
@@ -195,12 +201,13 @@ export type FaultyOperation =
   | 'read'
   | 'truncate'
   | 'batch'
+  | 'openStore'
 
 export interface Fault {
   readonly operation: FaultyOperation
   /** Only where the path contains this. */
   readonly path?: string
-  readonly code: 'EIO' | 'ENOSPC' | 'EDQUOT' | 'EROFS'
+  readonly code: 'EIO' | 'ENOSPC' | 'EDQUOT' | 'EROFS' | 'ECORRUPT'
   /** How many times; default once. */
   readonly count?: number
 }
@@ -208,8 +215,8 @@ export interface Fault {
 export class SimStorage {
   readonly tree: FileTree
   readonly #faults: { readonly fault: Fault; left: number }[] = []
-  /** Writes and new files are refused with ENOSPC. */
-  full = false
+  /** Writes and new files are refused with ENOSPC; `files`: there is room left for the databases. */
+  full: boolean | 'files' = false
   /** Flushes of files whose path contains this say that they are done and do nothing: for showing that a simulation notices. */
   flushesLieFor: string | undefined
   readonly #random: SeededRandom
@@ -239,13 +246,17 @@ export class SimStorage {
   }
 
   heal(): void {
-    this.#faults.length = 0
+    this.forgetFaults()
     this.full = false
+  }
+
+  forgetFaults(): void {
+    this.#faults.length = 0
   }
 
   /** What is wrong with an operation that starts now. */
   fault(operation: FaultyOperation, path: string): EnvError | undefined {
-    if (this.full && (operation === 'write' || operation === 'open' || operation === 'batch')) {
+    if (this.full !== false && (operation === 'write' || operation === 'open' || (operation === 'batch' && this.full === true))) {
       return new EnvError('ENOSPC', `${operation} ${path}: no space left (simulated)`)
     }
     const index = this.#faults.findIndex(({ fault }) => fault.operation === operation && path.includes(fault.path ?? ''))

@@ -3,9 +3,12 @@
 import type { Kafka } from '../../client/kafka.ts'
 import { type Env, sleep } from '../../env/env.ts'
 import type { SeededRandom } from '../../env/sim/random.ts'
-import { KafkaError } from '../../protocol/errors.ts'
+import { Connection } from '../../net/connection.ts'
+import { DeleteRecords } from '../../protocol/api/21-delete-records.ts'
+import { KafkaError, NONE } from '../../protocol/errors.ts'
+import { BROKER, PORT } from './broker-host.ts'
 import { identify, payloadOf, recordId } from './payload.ts'
-import type { TopicPlan } from './plan.ts'
+import type { Plan, TopicPlan } from './plan.ts'
 import { kafkaOf, type Stage } from './workloads.ts'
 
 /** Answers that say the wish is fulfilled: an earlier try came through, though its answer did not. */
@@ -20,6 +23,51 @@ export async function createTopics(env: Env, topics: readonly TopicPlan[]): Prom
     await untilDone(env, THERE_ALREADY, () => kafka.admin().createTopics([{ name, numPartitions: partitions, configs }]))
   }
   await kafka.close()
+}
+
+/** Deletes records where the plan lets the log's start move, changes configurations, and lets what was damaged be led again. */
+export async function operate(env: Env, plan: Plan, stage: Stage, random: SeededRandom): Promise<void> {
+  const kafka = kafkaOf(env, 'operator')
+  const admin = kafka.admin({ timeoutMs: OPERATION_MS })
+  while (stage.running()) {
+    await sleep(env.clock, random.integerBetween(5, 300))
+    const topic = random.pick(stage.topics)
+    try {
+      if (plan.operates && topic.retains && random.chance(0.6)) await deleteSome(env, stage, topic.name, random)
+      else if (plan.operates)
+        await admin.incrementalAlterConfigs([
+          { type: 'topic', name: topic.name, operations: [{ operation: 'set', ...drawChange(random) }] },
+        ])
+    } catch {
+      // The broker is down, or went down: it may be done or not.
+    }
+  }
+  await kafka.close()
+}
+
+const OPERATION_MS = 2000
+
+function drawChange(random: SeededRandom): { name: string; value: string } {
+  return random.pick([
+    { name: 'internal.segment.bytes', value: String(random.pick([32_768, 65_536, 262_144])) },
+    { name: 'segment.ms', value: String(random.pick([50, 1000, 604_800_000])) },
+    { name: 'index.interval.bytes', value: String(random.pick([100, 4096])) },
+    { name: 'compression.type', value: random.pick(['producer', 'zstd', 'uncompressed']) },
+    { name: 'flush.ms', value: String(random.pick([1, 100, 10_000])) },
+  ])
+}
+
+async function deleteSome(env: Env, stage: Stage, name: string, random: SeededRandom): Promise<void> {
+  const partitionIndex = random.integer(stage.partitionCounts.get(name)!)
+  const connection = await Connection.open(env, { host: BROKER, port: PORT, clientId: 'operator', timeoutMs: OPERATION_MS })
+  try {
+    const request = { topics: [{ name, partitions: [{ partitionIndex, offset: random.integer(200) - 1 }] }], timeoutMs: OPERATION_MS }
+    const answer = await connection.request(DeleteRecords, request, { timeoutMs: OPERATION_MS })
+    const { errorCode, lowWatermark } = answer.topics[0]!.partitions[0]!
+    if (errorCode === NONE) stage.history.add({ type: 'deletedRecords', topic: name, partition: partitionIndex, lowWatermark })
+  } finally {
+    connection.close()
+  }
 }
 
 /** Makes a topic, writes to it, reads it back, deletes it; the next one of the same name must begin empty. */

@@ -4,12 +4,13 @@ import { Node } from '../../broker/node.ts'
 import { type Config, parseConfig } from '../../config.ts'
 import type { SimHost } from '../../env/sim/host.ts'
 import type { SimWorld } from '../../env/sim/world.ts'
+import type { DiskFault } from './plan.ts'
 
 export const BROKER = 'broker'
 export const PORT = 9092
 const DIRECTORY = '/data'
-/** Part of the path of every file that holds records. */
-const SEGMENTS = '.log'
+/** Between two tries to start on a disk without room. */
+const NO_ROOM_MS = 200
 /** A clean close answers what was accepted, within a grace of its own, and flushes. */
 const CLOSE_MS = 60_000
 /** To open on the worst disk, with everything to recover. */
@@ -24,6 +25,8 @@ export class BrokerHost {
   #closing = false
   /** The disk was told to fail: a node that stops for it does as it should. How long it stays down then. */
   #expectedDownMs: number | undefined
+  /** The last one that met a disk without room. */
+  #crowdedLife = 0
   /** Counts starts: which life it is, or will be. */
   life = 0
   /** Told of every power cut. */
@@ -55,6 +58,7 @@ export class BrokerHost {
 
   start(): void {
     const life = ++this.life
+    if (this.host.storage.full !== false) this.#crowdedLife = life
     const env = life === 1 ? this.#world.env(BROKER) : this.#world.restart(BROKER)
     this.#closing = false
     this.#deadline(OPEN_MS, life, () => this.#node === undefined, `did not open within ${OPEN_MS} ms`)
@@ -68,10 +72,19 @@ export class BrokerHost {
     )
   }
 
-  /** The next such operation on a segment fails. A machine with such a disk is switched off before it is used again. */
-  breakDisk(o: { readonly operation: 'write' | 'flush'; readonly downMs: number }): void {
-    this.host.storage.failNext({ operation: o.operation, path: SEGMENTS, code: 'EIO' })
+  /** The next such operation fails. A machine with such a disk is switched off before it is used again. */
+  breakDisk(o: DiskFault & { readonly downMs: number }): void {
+    this.host.storage.failNext({ operation: o.operation, path: o.path, code: 'EIO' })
     this.#expectedDownMs = o.downMs
+  }
+
+  /** No file takes a byte for so long. */
+  crowdDisk(ms: number): void {
+    this.host.storage.full = 'files'
+    this.#crowdedLife = this.life
+    this.#world.schedule(ms, 'heal', () => {
+      this.host.storage.full = false
+    })
   }
 
   healDisk(): void {
@@ -80,7 +93,7 @@ export class BrokerHost {
 
   #stopped(life: number, reason: string): void {
     if (this.life !== life || !this.host.running) return
-    const downMs = this.#expectedDownMs
+    const downMs = this.#expectedDownMs ?? (this.#crowdedLife === life || isSetAsideWithoutRoom(reason) ? NO_ROOM_MS : undefined)
     if (downMs === undefined) this.#fail(reason)
     else this.crash({ power: true, silent: false, downMs })
   }
@@ -91,20 +104,22 @@ export class BrokerHost {
     return serves ? Promise.resolve() : new Promise(resolve => this.#upWaiters.push(resolve))
   }
 
-  crash(o: { readonly power: boolean; readonly silent: boolean; readonly downMs: number }): void {
+  /** @param off  what happens to the machine while it is off */
+  crash(o: { readonly power: boolean; readonly silent: boolean; readonly downMs: number; readonly off?: () => void }): void {
     if (!this.host.running) return
     this.#node = undefined
     // After a failed flush the page cache shows what the disk does not have, and no later flush will write: only a power cut ends that.
     const power = o.power || this.#expectedDownMs !== undefined
     this.#expectedDownMs = undefined
-    this.healDisk()
+    this.host.storage.forgetFaults()
     if (power) this.onPowerCut()
     this.host.crash({ power, silent: o.silent })
+    o.off?.()
     this.#world.schedule(o.downMs, 'restart', () => this.start())
   }
 
-  /** Closes the node in good order, ends the process and starts the next. */
-  restart(downMs: number): void {
+  /** Closes the node in good order, ends the process and starts the next. With `off` the machine is switched off in between. */
+  restart(downMs: number, off?: () => void): void {
     const node = this.#node
     if (node === undefined || this.#closing) return
     const { life } = this
@@ -115,11 +130,12 @@ export class BrokerHost {
         // On its way down it may have met a broken disk, and be gone already.
         if (this.life !== life || !this.host.running) return
         if (this.#expectedDownMs !== undefined) {
-          this.crash({ power: true, silent: false, downMs })
+          this.crash({ power: true, silent: false, downMs, ...(off === undefined ? {} : { off }) })
           return
         }
         this.#node = undefined
-        this.host.crash({ power: false })
+        this.host.crash({ power: off !== undefined })
+        off?.()
         this.#world.schedule(downMs, 'restart', () => this.start())
       },
       (error: Error) => this.#fail(`the node did not close: ${error.stack ?? error.message}`),
@@ -131,4 +147,9 @@ export class BrokerHost {
       if (this.life === life && this.host.running && stillWaiting()) this.#fail(`the node ${what}`)
     })
   }
+}
+
+/** Damaged bytes are not dropped for want of room: the node stops, and tries again at its next start. */
+function isSetAsideWithoutRoom(reason: string): boolean {
+  return reason.includes('/set-aside/') && reason.includes('ENOSPC')
 }

@@ -1,6 +1,7 @@
 // What a seed makes happen: the shape of the cluster, of the load and of the trouble, drawn once at the start.
 
 import type { SeededRandom } from '../../env/sim/random.ts'
+import type { FaultyOperation } from '../../env/sim/storage.ts'
 import type { WorldOptions } from '../../env/sim/world.ts'
 
 export type CodecName = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
@@ -11,8 +12,14 @@ export interface TopicPlan {
   readonly configs: Readonly<Record<string, string>>
   /** flush.messages is 1: acknowledged means flushed. */
   readonly flushesFirst: boolean
-  /** Old segments are deleted. */
+  /** Old segments are deleted, or records are by request: the log's start moves. */
   readonly retains: boolean
+}
+
+/** What of a disk may fail: an operation, where the path contains this. */
+export interface DiskFault {
+  readonly operation: FaultyOperation
+  readonly path: string
 }
 
 export interface ProducerPlan {
@@ -37,8 +44,16 @@ export type Trouble =
   | { readonly type: 'slowDisk'; readonly factor: number; readonly ms: number }
   /** So many writes to segments find no space; the broker goes on. */
   | { readonly type: 'fullDisk'; readonly writes: number }
-  /** The next such operation on a segment fails; the broker stops, and its machine is started anew. */
-  | { readonly type: 'brokenDisk'; readonly operation: 'write' | 'flush'; readonly downMs: number }
+  /** No file takes a byte until this has passed; the databases live on what is kept for them. */
+  | { readonly type: 'crowdedDisk'; readonly ms: number }
+  /** The next such operation fails; the broker stops, or answers, and its machine is started anew. */
+  | ({ readonly type: 'brokenDisk'; readonly downMs: number } & DiskFault)
+  /** The broker's wall clock is so far off from now on. */
+  | { readonly type: 'clockJump'; readonly offsetMs: number }
+  /** The machine goes down, in good order or not, and when it is up again, bits of its segments are not what they were. */
+  | { readonly type: 'flip'; readonly clean: boolean; readonly count: number; readonly downMs: number }
+  /** The machine goes down, and when it is up again the index database has lost some of its keys, or cannot be opened. */
+  | { readonly type: 'lostIndex'; readonly clean: boolean; readonly share: number; readonly downMs: number }
 
 export interface Plan {
   readonly world: Partial<WorldOptions>
@@ -47,6 +62,10 @@ export interface Plan {
   readonly consumers: number
   /** Topics that come and go, and partitions that are added. */
   readonly churn: boolean
+  /** Records are deleted and configurations changed while the load lasts. */
+  readonly operates: boolean
+  /** Bits of stored records flip: what was damaged is told apart from what must be there. */
+  readonly damages: boolean
   /** The load lasts at least this long. */
   readonly durationMs: number
   /** Each after so many more events of the broker. */
@@ -55,8 +74,26 @@ export interface Plan {
 
 const NEVER = '9223372036854775807'
 
+/** What may fail with EIO, and stop the broker. A failed read of records is an answer; at the start it stops the broker too. */
+const DISK_FAULTS: readonly DiskFault[] = [
+  { operation: 'write', path: '.log' },
+  { operation: 'flush', path: '.log' },
+  { operation: 'read', path: '.log' },
+  { operation: 'open', path: '.log' },
+  { operation: 'truncate', path: '.log' },
+  { operation: 'remove', path: '/logs' },
+  { operation: 'rename', path: '/logs' },
+  { operation: 'makeDirectory', path: '/logs' },
+  { operation: 'syncDirectory', path: '/logs' },
+  { operation: 'write', path: '/vote' },
+  { operation: 'flush', path: '/vote' },
+  { operation: 'batch', path: '/meta' },
+  { operation: 'batch', path: '/index' },
+]
+
 export function drawPlan(random: SeededRandom): Plan {
-  const topics = Array.from({ length: random.integerBetween(1, 3) }, (_, i) => drawTopic(random, i))
+  const damages = random.chance(0.2)
+  const topics = Array.from({ length: random.integerBetween(1, 3) }, (_, i) => drawTopic(random, { index: i, damages }))
   const producers = Array.from({ length: random.integerBetween(1, 3) }, (_, i) => drawProducer(random, i))
   return {
     world: {
@@ -74,11 +111,13 @@ export function drawPlan(random: SeededRandom): Plan {
     topics,
     producers,
     consumers: random.integerBetween(1, 2),
-    churn: random.chance(0.5),
-    durationMs: random.integerBetween(300, 2500),
+    churn: random.chance(0.4),
+    operates: random.chance(0.5),
+    damages,
+    durationMs: random.integerBetween(300, 2000),
     troubles: Array.from({ length: random.integerBetween(2, 7) }, () => ({
       afterEvents: drawEventCount(random),
-      trouble: drawTrouble(random),
+      trouble: damages && random.chance(0.3) ? drawFlip(random) : drawTrouble(random),
     })),
   }
 }
@@ -88,21 +127,32 @@ function drawEventCount(random: SeededRandom): number {
   return Math.floor(random.pick([30, 150, 600, 2000]) * random.fraction())
 }
 
+function drawDownMs(random: SeededRandom): number {
+  return random.pick([1, 30, 300, 2000]) * random.fraction()
+}
+
+function drawFlip(random: SeededRandom): Trouble {
+  return { type: 'flip', clean: random.chance(0.6), count: random.integerBetween(1, 3), downMs: drawDownMs(random) }
+}
+
 function drawTrouble(random: SeededRandom): Trouble {
-  const downMs = random.pick([1, 30, 300, 2000]) * random.fraction()
+  const downMs = drawDownMs(random)
   const way = random.fraction()
-  if (way < 0.45) return { type: 'crash', power: true, silent: random.chance(0.3), downMs }
-  if (way < 0.6) return { type: 'crash', power: false, silent: false, downMs }
-  if (way < 0.75) return { type: 'restart', downMs }
+  if (way < 0.4) return { type: 'crash', power: true, silent: random.chance(0.3), downMs }
+  if (way < 0.53) return { type: 'crash', power: false, silent: false, downMs }
+  if (way < 0.66) return { type: 'restart', downMs }
   const ms = random.pick([20, 300, 3000]) * random.fraction()
-  if (way < 0.83) return { type: 'pause', ms }
-  if (way < 0.9) return { type: 'cut', ms, toBroker: random.chance(0.7), fromBroker: random.chance(0.7) }
-  if (way < 0.94) return { type: 'fullDisk', writes: random.integerBetween(1, 20) }
-  if (way < 0.97) return { type: 'brokenDisk', operation: random.pick(['write', 'flush']), downMs }
+  if (way < 0.73) return { type: 'pause', ms }
+  if (way < 0.79) return { type: 'cut', ms, toBroker: random.chance(0.7), fromBroker: random.chance(0.7) }
+  if (way < 0.82) return { type: 'fullDisk', writes: random.integerBetween(1, 20) }
+  if (way < 0.85) return { type: 'crowdedDisk', ms }
+  if (way < 0.92) return { type: 'brokenDisk', ...random.pick(DISK_FAULTS), downMs }
+  if (way < 0.94) return { type: 'clockJump', offsetMs: random.integerBetween(-1, 1) * random.pick([50, 5000, 600_000, 18_000_000]) }
+  if (way < 0.97) return { type: 'lostIndex', clean: random.chance(0.5), share: random.pick([0.1, 0.5, 1]), downMs }
   return { type: 'slowDisk', factor: random.integerBetween(2, 30), ms }
 }
 
-function drawTopic(random: SeededRandom, index: number): TopicPlan {
+function drawTopic(random: SeededRandom, { index, damages }: { index: number; damages: boolean }): TopicPlan {
   const flushesFirst = random.chance(0.75)
   const configs: Record<string, string> = {
     'internal.segment.bytes': String(random.pick([2048, 8192, 32_768, 1_048_576])),
@@ -112,8 +162,14 @@ function drawTopic(random: SeededRandom, index: number): TopicPlan {
   if (random.chance(0.3)) configs['segment.ms'] = String(random.integerBetween(50, 2000))
   if (random.chance(0.2)) configs['compression.type'] = random.pick(['uncompressed', 'gzip', 'lz4', 'zstd', 'snappy'])
   if (random.chance(0.2)) configs['message.timestamp.type'] = 'LogAppendTime'
-  const retains = random.chance(0.2)
-  if (retains) Object.assign(configs, { 'retention.bytes': String(random.integerBetween(5000, 50_000)), 'file.delete.delay.ms': '100' })
+  // What was damaged is led on with what is left of it.
+  if (damages) configs['unclean.leader.election.enable'] = 'true'
+  const retains = random.chance(0.3)
+  if (retains) {
+    configs['file.delete.delay.ms'] = '100'
+    if (random.chance(0.6)) configs['retention.bytes'] = String(random.integerBetween(5000, 50_000))
+    if (random.chance(0.3)) configs['retention.ms'] = String(random.integerBetween(300, 5000))
+  }
   return { name: `topic-${index}`, partitions: random.integerBetween(1, 4), configs, flushesFirst, retains }
 }
 

@@ -6,17 +6,19 @@ import type { SeededRandom } from '../../env/sim/random.ts'
 import { SimWorld } from '../../env/sim/world.ts'
 import { type Anomaly, check } from '../checker.ts'
 import { History, type HistoryEvent } from '../history.ts'
-import { churn, createTopics } from './administration.ts'
+import { churn, createTopics, operate } from './administration.ts'
 import { BROKER, BrokerHost } from './broker-host.ts'
+import { Damages, flipOne } from './damage.ts'
 import { Invariants } from './invariants.ts'
 import { observe } from './observer.ts'
 import { drawPlan, type Plan, type Trouble } from './plan.ts'
-import { type Counts, consume, produce, readAll, type Stage } from './workloads.ts'
+import { type Counts, consume, produce, readAll, readDamaged, type Stage } from './workloads.ts'
 
 /** Trouble ends after this much virtual time, whatever is left of the plan. */
 const TROUBLE_MS = 60_000
 /** Healed, everything must work again and be finished within this. */
 const HEAL_MS = 180_000
+const INDEX = '/data/index'
 const CLIENT_HOSTS = ['producers', 'readers', 'observer', 'admin']
 
 export interface SimulationResult {
@@ -81,6 +83,7 @@ class Simulation {
   readonly #random: SeededRandom
   readonly #stage: Stage
   readonly #invariants = new Invariants()
+  readonly #damages = new Damages()
   readonly #actors = new Map<string, Promise<void>>()
   #running = true
   #troubled = true
@@ -104,6 +107,7 @@ class Simulation {
       history: this.history,
       topics: plan.topics,
       partitionCounts: new Map(plan.topics.map(({ name, partitions }) => [name, partitions])),
+      damages: plan.damages,
       running: () => this.#running,
       fail,
     }
@@ -130,6 +134,8 @@ class Simulation {
     const topics = this.#plan.topics.map(({ name }) => name)
     const { broker, history } = this
     this.#take('observer', observe(world.env('observer'), { broker, history, topics, running: () => this.#running }))
+    if (this.#plan.operates || this.#plan.damages)
+      this.#take('operator', operate(world.env('admin'), this.#plan, this.#stage, world.stream('operator')))
     if (this.#plan.churn) this.#take('churn', churn(admin, this.#stage, world.stream('churn')))
 
     await this.#troublesOver(admin)
@@ -139,7 +145,10 @@ class Simulation {
     await sleep(admin.clock, 200 + this.#random.integer(500))
     this.#running = false
     await this.#within(HEAL_MS, Promise.all(this.#actors.values()), () => `${[...this.#actors.keys()].join(', ')} to finish`)
-    await this.#within(HEAL_MS, readAll(admin, this.#stage), 'reading everything back')
+    const read = this.#plan.damages ? readDamaged(admin, this.#stage) : readAll(admin, this.#stage)
+    await this.#within(HEAL_MS, read, 'reading everything back')
+    const flushesFirst = (topic: string) => this.#plan.topics.some(({ name, flushesFirst }) => name === topic && flushesFirst)
+    this.failures.push(...this.#damages.judge(this.broker.host.storage, this.history.events, flushesFirst))
     await this.#within(HEAL_MS, this.broker.node!.close(), 'a clean close')
   }
 
@@ -203,12 +212,49 @@ class Simulation {
       case 'brokenDisk':
         this.broker.breakDisk(trouble)
         break
+      case 'crowdedDisk':
+        this.broker.crowdDisk(trouble.ms)
+        break
+      case 'clockJump':
+        host.wallOffsetMs = trouble.offsetMs
+        break
+      case 'flip':
+        this.#goDown(trouble, () => this.#flip(trouble.count, trouble.clean))
+        break
+      case 'lostIndex':
+        this.#goDown(trouble, () => this.#loseIndex(trouble.share))
+        break
       case 'slowDisk':
         host.diskSlowness = trouble.factor
         this.#world.schedule(trouble.ms, 'heal', () => {
           host.diskSlowness = 1
         })
     }
+  }
+
+  #goDown({ clean, downMs }: { clean: boolean; downMs: number }, off: () => void): void {
+    if (clean) this.broker.restart(downMs, off)
+    else this.broker.crash({ power: true, silent: false, downMs, off })
+  }
+
+  #flip(count: number, clean: boolean): void {
+    const topics = this.#plan.topics.map(({ name }) => name)
+    for (let i = 0; i < count; i++) {
+      const flip = flipOne(this.broker.host.storage, topics, this.#random)
+      if (flip === undefined) continue
+      this.#damages.noteFlip({ flip, clean, eventCount: this.history.events.length })
+      this.history.add({ type: 'damaged', topic: flip.topic, partition: flip.partition })
+      this.troubles['flipped bits'] = (this.troubles['flipped bits'] ?? 0) + 1
+      this.#world.trace.number(flip.position)
+    }
+  }
+
+  #loseIndex(share: number): void {
+    const { storage } = this.broker.host
+    const index = storage.tree.find(INDEX)
+    if (index?.kind !== 'directory' || index.store === undefined) return
+    if (share === 1 && this.#random.chance(0.5)) storage.failNext({ operation: 'openStore', path: INDEX, code: 'ECORRUPT' })
+    else storage.store(INDEX).loseKeys(() => this.#random.chance(share))
   }
 
   async #troublesOver(env: Env): Promise<void> {
@@ -222,9 +268,10 @@ class Simulation {
     this.#troubled = false
     this.#world.network.healAll()
     this.broker.host.diskSlowness = 1
+    this.broker.host.wallOffsetMs = 0
     this.broker.healDisk()
     // A log that once found the disk full takes records again when it is opened again.
-    if (this.#plan.troubles.some(({ trouble }) => trouble.type === 'fullDisk')) this.broker.restart(10)
+    if (this.#plan.troubles.some(({ trouble }) => trouble.type === 'fullDisk' || trouble.type === 'crowdedDisk')) this.broker.restart(10)
   }
 
   async #within<T>(ms: number, promise: Promise<T>, what: string | (() => string)): Promise<T> {

@@ -3,7 +3,11 @@
 import { Kafka } from '../../client/kafka.ts'
 import { type Env, sleep } from '../../env/env.ts'
 import type { SeededRandom } from '../../env/sim/random.ts'
-import { KafkaError } from '../../protocol/errors.ts'
+import { Connection } from '../../net/connection.ts'
+import { Fetch } from '../../protocol/api/01-fetch.ts'
+import * as batch from '../../protocol/batch.ts'
+import { KafkaError, NONE } from '../../protocol/errors.ts'
+import { decodeBatch } from '../../protocol/records.ts'
 import type { History, SeenRecord } from '../history.ts'
 import { BROKER, PORT } from './broker-host.ts'
 import { identify, payloadOf, recordId } from './payload.ts'
@@ -28,6 +32,8 @@ export interface Stage {
   readonly topics: readonly TopicPlan[]
   /** What is known of the partitions: may grow. */
   readonly partitionCounts: Map<string, number>
+  /** Bits of stored records flip. */
+  readonly damages: boolean
   running(): boolean
   fail(reason: string): void
 }
@@ -109,10 +115,11 @@ export async function consume(env: Env, name: string, stage: Stage, counts: Coun
         noteRead(records, `${name} ${pass}`, stage.history)
       }
     } catch (error) {
-      const lostGround = error instanceof KafkaError && error.codeName === 'OFFSET_OUT_OF_RANGE'
+      const code = error instanceof KafkaError ? error.codeName : undefined
+      const lostGround = code === 'OFFSET_OUT_OF_RANGE' || (stage.damages && (code === 'CORRUPT_MESSAGE' || code === 'KAFKA_STORAGE_ERROR'))
       if (!lostGround) stage.fail(`${name}: polling failed: ${error instanceof Error ? error.stack : error}`)
-      else if (stage.topics.every(topic => topic.flushesFirst && !topic.retains))
-        stage.fail(`${name}: what it had read is gone: ${error.message}`)
+      else if (!stage.damages && stage.topics.every(topic => topic.flushesFirst && !topic.retains))
+        stage.fail(`${name}: what it had read is gone: ${error}`)
       await sleep(env.clock, 50)
     }
     await kafka.close()
@@ -182,5 +189,61 @@ async function readPartition(kafka: Kafka, target: { topic: string; partition: n
     await consumer.close()
   }
   history.add({ type: 'final', ...target, logStartOffset, endOffset, records })
+  return true
+}
+
+/** The same from logs of which parts may be damaged: batch by batch, until nothing damaged is met any more. */
+export async function readDamaged(env: Env, stage: Stage): Promise<void> {
+  const kafka = kafkaOf(env, 'final')
+  const connection = await Connection.open(env, { host: BROKER, port: PORT, clientId: 'final', timeoutMs: FINAL_TIMEOUT_MS })
+  for (const target of allPartitions(stage)) {
+    while (!(await readPast(env, { kafka, connection, stage }, target))) {
+      // Retention took what was about to be read: from the new start again.
+    }
+  }
+  connection.close()
+  await kafka.close()
+}
+
+const FINAL_TIMEOUT_MS = 10_000
+const FINAL_PAUSE_MS = 50
+const FINAL_UNPACKED_BYTES = 64 * 1024 * 1024
+
+/** @returns whether it could be read through */
+async function readPast(
+  env: Env,
+  { kafka, connection, stage }: { kafka: Kafka; connection: Connection; stage: Stage },
+  target: { topic: string; partition: number },
+): Promise<boolean> {
+  const admin = kafka.admin()
+  const [start, end] = await admin.listOffsets([
+    { ...target, spec: 'earliest' },
+    { ...target, spec: 'latest' },
+  ])
+  await admin.close()
+  const [logStartOffset, endOffset] = [start!.offset, end!.offset]
+  const records: SeenRecord[] = []
+  for (let offset = logStartOffset; offset < endOffset; ) {
+    const partition = { partition: target.partition, fetchOffset: offset, partitionMaxBytes: 1 }
+    const topics = [{ topic: target.topic, partitions: [partition] }]
+    const request = { maxWaitMs: 0, minBytes: 0, maxBytes: 1 << 20, topics, forgottenTopicsData: [], rackId: '' }
+    const answer = await connection.request(Fetch, request, { version: 12, timeoutMs: FINAL_TIMEOUT_MS })
+    const { errorCode, records: bytes } = answer.responses[0]!.partitions[0]!
+    if (errorCode !== NONE) {
+      // Damage that is met takes what lies behind it out of the log, which is led again after that.
+      stage.history.add({ type: 'damaged', ...target })
+      await sleep(env.clock, FINAL_PAUSE_MS)
+      return false
+    }
+    if (bytes === null || bytes.length === 0) {
+      stage.fail(`${target.topic}-${target.partition} answers nothing at offset ${offset} of ${endOffset}`)
+      return true
+    }
+    for (const record of decodeBatch(bytes, 0, { maxBytes: FINAL_UNPACKED_BYTES })) {
+      if (record.offset >= offset && record.offset < endOffset) records.push({ offset: record.offset, ...identify(record.value) })
+    }
+    offset = Math.max(offset + 1, batch.lastOffset(bytes, 0) + 1)
+  }
+  stage.history.add({ type: 'final', ...target, logStartOffset, endOffset, records })
   return true
 }
