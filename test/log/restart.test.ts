@@ -37,3 +37,17 @@ test('a producer snapshot from beyond the end is not used', async () => {
   const { producers } = await rebuildProducers([], 5, [{ offset: 10, bytes: encodeProducers(future) }])
   expect([...producers.keys()]).toEqual([])
 })
+
+test('what was cut off in the middle of a write is not handed out from memory either', async () => {
+  const lab = new Lab(1)
+  await lab.run(async () => {
+    await lab.open()
+    lab.append(['a'])
+    lab.append(['b'])
+    await lab.acked()
+    await lab.log.truncateTo(1)
+    lab.append(['c'])
+    await lab.acked()
+    expect((await lab.readAll()).map(({ value }) => value?.toString())).toEqual(['a', 'c'])
+  })
+})

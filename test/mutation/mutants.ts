@@ -65,12 +65,12 @@ export const MUTANTS: readonly Mutant[] = [
     text: `      this.#budget.removed(this.#chunks.pop()!.length + CHUNK_OVERHEAD_BYTES)
       this.#endOffset = this.#baseOffsets.pop()!`,
     replacement: '      this.#endOffset = offset',
-    caughtBy: 'test/log/model.test.ts',
+    caughtBy: 'test/log/restart.test.ts',
   },
   {
     name: 'the producers of records that were cut off are remembered',
     file: 'src/log/partition-log.ts',
-    text: '      this.#producers = await this.#rebuildProducers(cut.endOffset)\n',
+    text: 'this.#followProducers(await this.#rebuildProducers(cut.endOffset))',
     replacement: '',
     caughtBy: 'test/log/model.test.ts',
   },
