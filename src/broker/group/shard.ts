@@ -435,10 +435,12 @@ export class Shard implements GroupReplay {
       if (effect.type !== 'persist')
         return effect.type === 'answer' ? { type: 'answer', request: effect.request, body: effect.body } : effect
       return this.#append([{ type: 'group', groupId: group.groupId, value: effect.value }], (errorCode, at) => {
-        const held = this.#groups.get(group.groupId)
-        if (held?.group !== group) return NOTHING
-        const stepped = this.#stepped(held, { type: 'persisted', id: effect.id, errorCode }, at)
-        this.#perhapsForget(group.groupId)
+        // A group that was deleted meanwhile still answers those who left it last.
+        const stepped = this.#translated(group, group.step({ type: 'persisted', id: effect.id, errorCode }, at))
+        if (this.#groups.get(group.groupId)?.group === group) {
+          this.#time(group)
+          this.#perhapsForget(group.groupId)
+        }
         return stepped
       })
     })
