@@ -13,6 +13,7 @@ import {
 } from '../client.ts'
 import { type Finished, type RunOptions, run } from '../process.ts'
 import type { CompatRecord } from '../records.ts'
+import { adminChecks } from './java-admin.ts'
 
 const NULL = '<<null>>'
 const FIELD = '<<field>>'
@@ -190,6 +191,7 @@ export function openJava(version: string, jars: string, bootstrap: string): Clie
 
 function checks(java: JavaTools, world: World): Check[] {
   return [
+    ...adminChecks(java, world),
     {
       name: 'ProducerPerformance, acks=all, 16 partitions',
       async run() {

@@ -126,6 +126,14 @@ export const ALLOWED: readonly Allowed[] = [
     when: (kafka, ottla) => kafka === '"9223372036854775807"' && ottla === '"1"',
     reason: 'log.flush.interval.messages is 1 by default.',
   },
+  {
+    step: /^describe configs: a broker v/,
+    path: /^keys\.log\.dir\.free\.bytes\.min$/,
+    reason: 'log.dir.free.bytes.min is ours alone: below it produce is refused.',
+  },
+  described('queued\\.max\\.request\\.bytes', { reason: 'Request bytes in flight are bounded by default.' }),
+  described('group\\.initial\\.rebalance\\.delay\\.ms', { reason: 'The first rebalance of a group does not wait.' }),
+  described('offsets\\.topic\\.replication\\.factor', { reason: 'Replication factors suit the number of nodes.' }),
   described('default\\.replication\\.factor', { reason: 'default.replication.factor can change while the broker runs.' }),
   described(
     '(advertised|controller\\.listener|inter\\.broker\\.listener)\\.\\w+|listeners|listener\\.security\\.protocol\\.map|controller\\.quorum\\.voters',
