@@ -24,6 +24,22 @@ export interface Peer {
   stop(): Promise<void>
 }
 
+interface Life {
+  readonly started: Promise<unknown>
+  stop(): Promise<void>
+}
+
+/** Started, or being started, and not stopped. */
+const running = new Set<Life>()
+
+/** For an end before its time: nothing is left behind. */
+export async function stopAll(): Promise<void> {
+  for (const life of running) {
+    await life.started.catch(() => {})
+    await life.stop().catch(() => {})
+  }
+}
+
 export const KAFKA_VERSION = '4.3.1'
 const KAFKA_ENV = { ...process.env, KAFKA_VERSION }
 /** Kafka's value for "never": appends are acknowledged from the page cache. */
@@ -45,6 +61,15 @@ export async function startOttla(settings: readonly string[] = []): Promise<Peer
   const dataDirectory = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
   const args = ['--port', '0', '--data', dataDirectory, ...settings.flatMap(setting => ['-X', setting])]
   let broker: Broker = await startBroker(args)
+  const life: Life = {
+    started: Promise.resolve(),
+    async stop() {
+      running.delete(life)
+      await broker.stop()
+      rmSync(dataDirectory, { recursive: true, force: true })
+    },
+  }
+  running.add(life)
   return {
     name: 'ottla',
     get bootstrap() {
@@ -56,10 +81,7 @@ export async function startOttla(settings: readonly string[] = []): Promise<Peer
     dataDirectory,
     halt: async () => void (await broker.stop()),
     start: async () => void (broker = await startBroker(args, 120_000)),
-    async stop() {
-      await broker.stop()
-      rmSync(dataDirectory, { recursive: true, force: true })
-    },
+    stop: () => life.stop(),
   }
 }
 
@@ -68,7 +90,16 @@ export async function startKafka(tool: string, port: number, settings: readonly 
   const folder = join(process.env['KAFKA_LOCAL'] ?? join(homedir(), '.cache', 'kafka-local'), 'clusters', cluster)
   const pid = () => Number(readFileSync(join(folder, '1.pid'), 'utf8'))
   await exec('bash', [tool, 'clean', cluster], { env: KAFKA_ENV }).catch(() => {})
-  await exec('bash', [tool, 'start', cluster, '1', String(port), ...settings], { env: KAFKA_ENV, timeout: 120_000 })
+  const started = exec('bash', [tool, 'start', cluster, '1', String(port), ...settings], { env: KAFKA_ENV, timeout: 120_000 })
+  const life: Life = {
+    started,
+    async stop() {
+      running.delete(life)
+      await exec('bash', [tool, 'clean', cluster], { env: KAFKA_ENV })
+    },
+  }
+  running.add(life)
+  await started
   return {
     name: 'kafka',
     bootstrap: `127.0.0.1:${port}`,
@@ -82,7 +113,7 @@ export async function startKafka(tool: string, port: number, settings: readonly 
       spawn('bash', [tool, 'restart', cluster, '1'], { env: KAFKA_ENV, stdio: 'ignore' })
       await listening(port)
     },
-    stop: async () => void (await exec('bash', [tool, 'clean', cluster], { env: KAFKA_ENV })),
+    stop: () => life.stop(),
   }
 }
 

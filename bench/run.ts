@@ -6,6 +6,7 @@ import { benchCatchUp } from './catch-up.ts'
 import { benchIdle } from './idle.ts'
 import { benchLatency } from './latency.ts'
 import { benchPartitions } from './partitions.ts'
+import { stopAll } from './peers.ts'
 import { benchProduce, benchProduceSmall } from './produce.ts'
 import { report } from './report.ts'
 import { savedFigures, table } from './results.ts'
@@ -63,6 +64,8 @@ if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
   process.stderr.write(`--rounds ${values.rounds}: a number from 1 on\n`)
   process.exit(2)
 }
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stopAll().finally(() => process.exit(130)))
 
 let failures = 0
 if (!values['report-only']) {
