@@ -89,13 +89,6 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: 'test/log/recovery.test.ts',
   },
   {
-    name: 'a stale index is used: what a hint leads to is not doubted',
-    file: 'src/log/cold-read.ts',
-    text: 'if (hint > 0 && error instanceof DamagedLogError) return',
-    replacement: 'if (hint < 0) return',
-    caughtBy: 'test/log/recovery.test.ts',
-  },
-  {
     name: 'a stale segment of the catalog is believed',
     file: 'src/log/recovery.ts',
     text: 'if (closed === undefined || closed.endOffset !== nextBase) return',
