@@ -140,9 +140,13 @@ export class LedPartition {
       this.#effects.push(...effects)
       return
     }
+    const shard = this.#shard
     const queue = (this.#effects = [...effects])
     try {
-      for (let i = 0; i < queue.length; i++) this.#performOne(queue[i]!)
+      for (let i = 0; i < queue.length; i++) {
+        // A shard that is given up has answered for what it would have written.
+        if (queue[i]!.type !== 'append' || shard === this.#shard) this.#performOne(queue[i]!)
+      }
     } finally {
       this.#effects = undefined
     }
