@@ -104,8 +104,8 @@ export class BrokerHost {
     return serves ? Promise.resolve() : new Promise(resolve => this.#upWaiters.push(resolve))
   }
 
-  /** @param off  what happens to the machine while it is off */
-  crash(o: { readonly power: boolean; readonly silent: boolean; readonly downMs: number; readonly off?: () => void }): void {
+  /** @param off  what happens to the machine while it is off, after an orderly end or not */
+  crash(o: { readonly power: boolean; readonly silent: boolean; readonly downMs: number; readonly off?: (clean: boolean) => void }): void {
     if (!this.host.running) return
     this.#node = undefined
     // After a failed flush the page cache shows what the disk does not have, and no later flush will write: only a power cut ends that.
@@ -114,12 +114,12 @@ export class BrokerHost {
     this.host.storage.forgetFaults()
     if (power) this.onPowerCut()
     this.host.crash({ power, silent: o.silent })
-    o.off?.()
+    o.off?.(false)
     this.#world.schedule(o.downMs, 'restart', () => this.start())
   }
 
   /** Closes the node in good order, ends the process and starts the next. With `off` the machine is switched off in between. */
-  restart(downMs: number, off?: () => void): void {
+  restart(downMs: number, off?: (clean: boolean) => void): void {
     const node = this.#node
     if (node === undefined || this.#closing) return
     const { life } = this
@@ -135,7 +135,7 @@ export class BrokerHost {
         }
         this.#node = undefined
         this.host.crash({ power: off !== undefined })
-        off?.()
+        off?.(true)
         this.#world.schedule(downMs, 'restart', () => this.start())
       },
       (error: Error) => this.#fail(`the node did not close: ${error.stack ?? error.message}`),

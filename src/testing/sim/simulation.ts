@@ -219,7 +219,7 @@ class Simulation {
         host.wallOffsetMs = trouble.offsetMs
         break
       case 'flip':
-        this.#goDown(trouble, () => this.#flip(trouble.count, trouble.clean))
+        this.#goDown(trouble, isClean => this.#flip(trouble.count, isClean))
         break
       case 'lostIndex':
         this.#goDown(trouble, () => this.#loseIndex(trouble.share))
@@ -232,7 +232,7 @@ class Simulation {
     }
   }
 
-  #goDown({ clean, downMs }: { clean: boolean; downMs: number }, off: () => void): void {
+  #goDown({ clean, downMs }: { clean: boolean; downMs: number }, off: (clean: boolean) => void): void {
     if (clean) this.broker.restart(downMs, off)
     else this.broker.crash({ power: true, silent: false, downMs, off })
   }
