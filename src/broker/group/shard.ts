@@ -179,7 +179,10 @@ export class Shard implements GroupReplay {
     const errorCode = this.#judgeCommit(body, o.apiVersion, at)
     if (errorCode !== NONE) return [answer(errorCode)]
     const { topics, records } = this.#decideCommit(o, at)
-    if (records.length === 0) return [{ type: 'answer', request, body: { topics } }]
+    if (records.length === 0) {
+      this.#perhapsForget(body.groupId)
+      return [{ type: 'answer', request, body: { topics } }]
+    }
     return [
       this.#append(records, error => [error === NONE ? { type: 'answer', request, body: { topics } } : answer(coordinatorError(error))]),
     ]
