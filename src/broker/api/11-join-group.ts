@@ -6,6 +6,7 @@ import { INVALID_GROUP_ID } from '../../protocol/errors.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
 import { uuidFromBytes, uuidToBytes } from '../../util/uuid.ts'
 import { newMemberId } from '../group/classic/classic-group.ts'
+import { clientHostOf } from '../group/client-host.ts'
 import { handler } from '../handler.ts'
 
 type Answer = ResponseOf<typeof JoinGroup>
@@ -18,7 +19,15 @@ export const joinGroup = handler(JoinGroup, {
     return broker.groups.ask<Answer>(groupId, {
       decide: (shard, request, at) =>
         shard.request(
-          { type: 'join', request, apiVersion: version, clientId, clientHost: `/${connection.clientHost}`, newMemberId: memberId, body },
+          {
+            type: 'join',
+            request,
+            apiVersion: version,
+            clientId,
+            clientHost: clientHostOf(connection.clientHost),
+            newMemberId: memberId,
+            body,
+          },
           at,
         ),
       refused: errorCode => refused(body, version, errorCode),
