@@ -209,8 +209,11 @@ export function memberBytes(member: {
   readonly protocols: Protocols
 }): number {
   const names = member.memberId.length + (member.groupInstanceId?.length ?? 0) + member.clientId.length + member.clientHost.length
-  return names + protocolsBytes(member.protocols)
+  return MEMBER_BYTES + names + protocolsBytes(member.protocols)
 }
+
+/** What a member takes besides its names and protocols, about. */
+const MEMBER_BYTES = 800
 
 /** NONE: a member speaks. Else UNKNOWN_MEMBER_ID, or FENCED_INSTANCE_ID where another one has taken over its instance. */
 export function identify(group: Group, memberId: string, groupInstanceId: string | null): number {

@@ -13,7 +13,7 @@ import { GroupMetadata } from '../../../../src/protocol/stored/classic-group.ts'
 import { Writer } from '../../../../src/protocol/writer.ts'
 import { assert } from '../../../../src/util/assert.ts'
 
-const SEEDS = Number(process.env['SEEDS'] ?? 120)
+const SEEDS = Number(process.env['SEEDS'] ?? 250)
 const STEPS = 400
 
 /** By client or instance, so that every join of a member brings the same. */
