@@ -211,7 +211,6 @@ function replaceInstance(group: Group, event: Join, before: Member, protocols: P
   const leaderBefore = group.leaderId!
   dismiss(group, before, { errorCode: FENCED_INSTANCE_ID, memberId: before.memberId }, at)
   const member = replaceMember(group, before, { ...before, memberId: newMemberId, clientId, clientHost, isNew: false })
-  renewSession(group, member, at)
   update(group, event, member, keepProtocols(protocols))
   log(group, 'replaced a static member', { groupInstanceId: before.groupInstanceId!, memberId: newMemberId, before: before.memberId })
   const reaction = TABLE.instanceReturns[group.state]
