@@ -236,6 +236,7 @@ export class Replicas {
         topicId,
         partition,
         config: this.#settingsOf(topic).log,
+        leaderEpoch: slot.wanted?.leaderEpoch,
         onProgress: () => slot.replica?.logProgressed(),
         isAwaited: () => slot.replica !== undefined && slot.replica.fetchWaits.size > 0,
         onDamage: (damaged: PartitionLog) => this.#damaged(slot, damaged),

@@ -42,6 +42,11 @@ export interface PartitionOptions extends LogEvents {
   readonly topicId: Uuid
   readonly partition: number
   readonly config: LogConfig
+  /**
+   * The partition's, as the metadata log has it: batches of later ones are damage. It must have been durable there before the first of them was
+   * appended. Undefined: unknown.
+   */
+  readonly leaderEpoch?: number | undefined
 }
 
 export interface OpenedPartition {
@@ -58,6 +63,7 @@ const MAX_IDLE_FILES = 1000
 /** A new log has its identity open for a moment, beside its segment. Half of the files are for clients. */
 const SHARE_OF_FILES = 0.2
 const MIN_OPEN_FILES = 8
+const MAX_LEADER_EPOCH = 2 ** 31 - 1
 /** A synced write of this key makes everything before it in the index database durable. */
 const CLOSED_KEY = Buffer.from('closed')
 
@@ -155,7 +161,9 @@ export class LogStore {
     this.#states.delete(id)
     const { config, onProgress, onDamage, isAwaited } = p
     const clean = this.#o.clean && again === undefined
-    const opened = await PartitionLog.open(world, home, { config, clean, onProgress, onDamage, isAwaited, contents, state })
+    const maxLeaderEpoch = p.leaderEpoch ?? MAX_LEADER_EPOCH
+    const o = { config, clean, maxLeaderEpoch, onProgress, onDamage, isAwaited, contents, state }
+    const opened = await PartitionLog.open(world, home, o)
     this.#logs.set(keyOf(p.topicId, p.partition), opened.log)
     this.#folders.add(folderName)
     return opened

@@ -28,7 +28,7 @@ import { type ProducerBatch, readProducerBatch } from './producer-batch.ts'
 import type { ProducerBudget } from './producer-budget.ts'
 import { encodeProducers } from './producer-snapshot.ts'
 import type { ProducerState } from './producer-state.ts'
-import { type LoadedLog, type RecoveredLog, recoverLog, type Verdict } from './recovery.ts'
+import { type LoadedLog, type RecoveredLog, type RecoveryOptions, recoverLog, type Verdict } from './recovery.ts'
 import { rebuildProducers } from './replay.ts'
 import { expiredCount } from './retention.ts'
 import type { Segment } from './segment.ts'
@@ -84,11 +84,10 @@ export class PartitionLog {
   /** Cuts, deletions and the close happen one after another. */
   #exclusive: Promise<unknown> = Promise.resolve()
 
-  /** @param o  clean: the last shutdown of the node was orderly */
   static async open(
     world: LogWorld,
     home: LogHome,
-    o: LoadedLog & { config: LogConfig; clean: boolean } & LogEvents,
+    o: LoadedLog & RecoveryOptions & { config: LogConfig } & LogEvents,
   ): Promise<{ log: PartitionLog; verdict: Verdict; loose: boolean }> {
     const recovered = await recoverLog(home, o.config, o)
     const log = new PartitionLog(world, home, recovered, o)
@@ -536,8 +535,9 @@ export class PartitionLog {
           await flushFile(file)
         })
       }
-      // Last: until then a crash brings back records that need their epochs.
+      // Last: until then a crash brings back records that need their epochs. And durable before others are appended: recovery holds them against it.
       this.#storedEpochs.change(epochs => epochs.truncateFromEnd(endOffset))
+      await this.#storedEpochs.settled()
     })
   }
 

@@ -8,6 +8,7 @@
 // Segment files outrank the catalog; what the catalog says beyond the recovered end is dropped.
 
 import * as batch from '../protocol/batch.ts'
+import { BATCH_HEADER_BYTES } from '../protocol/batch.ts'
 import type { CatalogContents, Checkpoint, ClosedSegment } from './catalog.ts'
 import type { LogConfig } from './config.ts'
 import type { DurableLogState } from './durable-state.ts'
@@ -17,7 +18,7 @@ import { decodeProducers } from './producer-snapshot.ts'
 import { ProducerState } from './producer-state.ts'
 import { rebuildProducers } from './replay.ts'
 import { baseOffsetOf, type Segment } from './segment.ts'
-import { DamagedLogError, walkFile } from './walk.ts'
+import { DamagedLogError, headerFault, walkFile } from './walk.ts'
 import { UNFLUSHED_WINDOW_BYTES } from './writer.ts'
 
 export type Verdict = 'new' | 'clean' | 'torn' | 'corrupt'
@@ -49,7 +50,7 @@ interface Damage {
   readonly reason: string
 }
 
-export async function recoverLog(home: LogHome, config: LogConfig, o: LoadedLog & { clean: boolean }): Promise<RecoveredLog> {
+export async function recoverLog(home: LogHome, config: LogConfig, o: LoadedLog & RecoveryOptions): Promise<RecoveredLog> {
   const recovery = new Recovery(home, config, o)
   return (await recovery.trust()) ?? recovery.scan()
 }
@@ -60,6 +61,13 @@ export interface LoadedLog {
   readonly contents: CatalogContents
 }
 
+export interface RecoveryOptions {
+  /** The last shutdown was orderly. */
+  readonly clean: boolean
+  /** No batch is of a later one. */
+  readonly maxLeaderEpoch: number
+}
+
 /** One opening; its steps share what was found so far. */
 class Recovery {
   readonly #home: LogHome
@@ -67,6 +75,7 @@ class Recovery {
   readonly #state: DurableLogState
   readonly #contents: CatalogContents
   readonly #clean: boolean
+  readonly #maxLeaderEpoch: number
   #checkpoint: Checkpoint | undefined
   #segments: Segment[] = []
   /** Not known to the catalog as closed: neither what they hold nor that they were cut need be durable yet. */
@@ -82,12 +91,13 @@ class Recovery {
   /** Why bytes that were there are not, with nothing left of them to set aside. */
   #lost: string | undefined
 
-  constructor(home: LogHome, config: LogConfig, o: LoadedLog & { clean: boolean }) {
+  constructor(home: LogHome, config: LogConfig, o: LoadedLog & RecoveryOptions) {
     this.#home = home
     this.#config = config
     this.#state = o.state
     this.#contents = o.contents
     this.#clean = o.clean
+    this.#maxLeaderEpoch = o.maxLeaderEpoch
     this.#checkpoint = o.contents.checkpoint
     this.#epochs = new LeaderEpochs(o.state.epochs)
   }
@@ -248,7 +258,7 @@ class Recovery {
         return false
       }
       segment.append(b, p, batch.batchSize(b, p))
-      this.#noteEpoch(batch.leaderEpoch(b, p), batch.baseOffset(b, p))
+      this.#noteEpoch(b, p)
       this.#producers?.replay(b, p)
       return true
     }
@@ -265,10 +275,31 @@ class Recovery {
     if (!isNext) return `offset ${baseOffset} where ${segment.endOffset} was expected`
     if (!batch.crcIsValid(b, p)) return `the batch at offset ${baseOffset} has a wrong checksum`
     if (!segment.canHold(batch.lastOffset(b, p))) return `offset ${baseOffset} is too far from the segment's first`
-    return undefined
+    return this.#epochFault(b, p)
   }
 
-  #noteEpoch(epoch: number, offset: number): void {
+  /**
+   * The leader epoch is under no checksum: `meta`, the metadata log and the neighbours tell what it can be. One that is later than all known
+   * ones may have begun here without `meta` knowing it yet; then the next batch is not of an earlier one.
+   */
+  #epochFault(b: Buffer, p: number): string | undefined {
+    const epoch = batch.leaderEpoch(b, p)
+    const lastOffset = batch.lastOffset(b, p)
+    const known = this.#epochs.epochAt(lastOffset)
+    if (epoch === known || lastOffset < this.#state.logStartOffset) return undefined
+    const next = p + batch.batchSize(b, p)
+    const nextEpoch = next + BATCH_HEADER_BYTES <= b.length && headerFault(b, next) === undefined ? batch.leaderEpoch(b, next) : epoch
+    const goesBack = nextEpoch >= known && nextEpoch < epoch
+    if (epoch >= this.#epochs.latestEpoch && epoch <= this.#maxLeaderEpoch && !goesBack) return undefined
+    return `the batch at offset ${batch.baseOffset(b, p)} is of leader epoch ${epoch}, not ${known}`
+  }
+
+  /** Nothing is known of the epochs below the log start. */
+  #noteEpoch(b: Buffer, p: number): void {
+    const { logStartOffset } = this.#state
+    if (batch.lastOffset(b, p) < logStartOffset) return
+    const epoch = batch.leaderEpoch(b, p)
+    const offset = Math.max(batch.baseOffset(b, p), logStartOffset)
     if (epoch >= 0 && this.#epochs.epochAt(offset) !== epoch && this.#epochs.assign(epoch, offset)) this.#epochsChanged = true
   }
 

@@ -33,6 +33,8 @@ export class Lab {
   meta!: Kv
   verdict!: Verdict
   loose = false
+  /** Of the partition. */
+  leaderEpoch: number | undefined
   readonly failures: Error[] = []
   /** The disk as the store sees it. */
   watch: (disk: Disk) => Disk = disk => disk
@@ -84,6 +86,7 @@ export class Lab {
       topicId,
       partition: 0,
       config: this.config,
+      leaderEpoch: this.leaderEpoch,
       onProgress,
       isAwaited: () => this.awaited,
     })

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { EnvError, KvStore } from '../../src/env/env.ts'
 import { EnvError as DoorError } from '../../src/env/env.ts'
+import { DurableState, loadDurableStates, logId } from '../../src/log/durable-state.ts'
 import { LogStore } from '../../src/log/log-store.ts'
 import { DIRECTORY, FOLDER, Lab, recordOf, TOPIC_ID, values } from './lab.ts'
 
@@ -19,6 +20,18 @@ async function loseIndex(lab: Lab): Promise<void> {
   lab.world.crash('a', { power: false })
   lab.world.restart('a')
   await lab.env.disk.remove(`${DIRECTORY}/index`)
+}
+
+/** As if a power cut had come before `meta` had them. */
+async function forgetEpochs(lab: Lab): Promise<void> {
+  const meta = await lab.env.kv.open(`${DIRECTORY}/meta`)
+  const id = logId(TOPIC_ID, 0)
+  const [state] = (await loadDurableStates(meta, id)).values()
+  await new DurableState(meta, id).changeEpochs(
+    [],
+    state!.epochs.map(({ epoch }) => epoch),
+  )
+  await meta.close()
 }
 
 describe('a torn tail', () => {
@@ -155,6 +168,35 @@ describe('corruption', () => {
       )
       await lab.open({ clean: true })
       expect([lab.verdict, lab.log.logEndOffset]).toEqual(['corrupt', change === 'shorter' ? 1 : 2])
+    })
+  })
+
+  /** Batches 0…5 of the epochs 1 1 1 4 4 4. */
+  const epochFlips: readonly [what: string, index: number, bit: number, known: boolean, kept: number][] = [
+    ['later than the partition ever had', 5, 30, true, 5],
+    ['of no epoch', 1, 31, true, 1],
+    ['earlier than the one before it', 4, 2, true, 4],
+    ['later than the one behind it', 1, 2, false, 1],
+    ['later than the one behind it, of the same new epoch', 4, 0, false, 4],
+  ]
+
+  test.each(epochFlips)('a batch whose leader epoch is %s is damaged', async (_, index, bit, known, kept) => {
+    const lab = new Lab(10)
+    lab.leaderEpoch = 6
+    await lab.run(async () => {
+      await lab.open()
+      for (const leaderEpoch of [1, 1, 1, 4, 4, 4]) lab.append(['a record'], { leaderEpoch })
+      await lab.acked()
+      await loseIndex(lab)
+      await lab.damage(FIRST, bytes => {
+        const at = (bytes.length / 6) * index + 12
+        bytes.writeInt32BE(bytes.readInt32BE(at) ^ (1 << bit), at)
+        return bytes
+      })
+      if (!known) await forgetEpochs(lab)
+      await lab.open()
+      expect([lab.verdict, lab.log.logEndOffset]).toEqual(['torn', kept])
+      await lab.log.beginEpoch(7)
     })
   })
 
