@@ -17,6 +17,7 @@ import {
 import type { RequestOf } from '../../protocol/schema.ts'
 import { assert } from '../../util/assert.ts'
 import { type Uuid, ZERO_UUID } from '../../util/uuid.ts'
+import { appendErrorToMember } from './classic/append-errors.ts'
 import { ClassicGroup } from './classic/classic-group.ts'
 import type {
   GroupDescription,
@@ -28,7 +29,7 @@ import type {
   Instant,
   RequestToken,
 } from './classic/types.ts'
-import { coordinatorError } from './errors.ts'
+
 import { OffsetStore, type TopicOffsets } from './offsets.ts'
 import { type CommittedOffset, type GroupRecord, type GroupReplay, roughBytes } from './records.ts'
 
@@ -184,7 +185,7 @@ export class Shard implements GroupReplay {
       return [{ type: 'answer', request, body: { topics } }]
     }
     return [
-      this.#append(records, error => [error === NONE ? { type: 'answer', request, body: { topics } } : answer(coordinatorError(error))]),
+      this.#append(records, error => [error === NONE ? { type: 'answer', request, body: { topics } } : answer(appendErrorToMember(error))]),
     ]
   }
 
@@ -248,7 +249,7 @@ export class Shard implements GroupReplay {
       return { name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) }
     })
     const answer: ShardEffect = { type: 'answer', request, body: { errorCode: NONE, topics } }
-    return this.#appendAll(records, answer, error => refused(coordinatorError(error)))
+    return this.#appendAll(records, answer, error => refused(appendErrorToMember(error)))
   }
 
   /** The offsets go first, so that a crash never leaves offsets without their group. */
@@ -257,7 +258,7 @@ export class Shard implements GroupReplay {
     const held = this.#groups.get(groupId)
     const errorCode = held === undefined ? GROUP_ID_NOT_FOUND : held.group.judgeDelete()
     if (errorCode !== NONE) return [answer(errorCode)]
-    return this.#appendAll(this.#deletionOf(groupId), answer(NONE), error => answer(coordinatorError(error)))
+    return this.#appendAll(this.#deletionOf(groupId), answer(NONE), error => answer(appendErrorToMember(error)))
   }
 
   /** What is committed for topics that are gone goes with them: one of the same name is another topic. */
