@@ -14,9 +14,11 @@ import { identify } from './payload.ts'
 
 const LOGS = '/data/logs'
 const SET_ASIDE = 'set-aside'
-/** The leader epoch is under no checksum, and nothing else tells what it was in a batch that recovery reads: that one is not judged. */
+/** The leader epoch is under no checksum. Only what lies around it tells what it was in a batch that recovery reads. */
 const LEADER_EPOCH_AT = 12
 const MAGIC_AT = 16
+/** No seed has so many elections. */
+const TOO_LATE_EPOCH = 10_000
 const MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 
 /** A batch of which one bit is not what was written. */
@@ -30,6 +32,8 @@ export interface Flip extends PartitionName {
   readonly lastOffset: number
   /** What was in it. */
   readonly ids: ReadonlySet<string>
+  /** It may look sound: its leader epoch is another one that could be. Then it is as good as it was. */
+  readonly mayPass: boolean
 }
 
 interface SegmentFile extends PartitionName {
@@ -46,18 +50,28 @@ export function flipOne(storage: SimStorage, topics: readonly string[], random: 
   const batches = [...batchesOf(stored)]
   if (batches.length === 0) return undefined
   // The last batches are where recovery looks, the first where it does not.
-  const position = batches[random.chance(0.3) ? batches.length - 1 : random.integer(batches.length)]!
+  const index = random.chance(0.3) ? batches.length - 1 : random.integer(batches.length)
+  const position = batches[index]!
   const size = batch.batchSize(stored, position)
   const bytes = stored.subarray(position, position + size)
   const [baseOffset, lastOffset] = [batch.baseOffset(bytes, 0), batch.lastOffset(bytes, 0)]
   const ids = new Set(idsIn(bytes, 0))
-  const drawn = random.integer(random.chance(0.3) ? BATCH_HEADER_BYTES : size)
-  const at = drawn >= LEADER_EPOCH_AT && drawn < MAGIC_AT ? MAGIC_AT : drawn
+  const at = random.integer(random.chance(0.3) ? BATCH_HEADER_BYTES : size)
   bytes[at]! ^= 1 << random.integer(8)
+  const mayPass = at >= LEADER_EPOCH_AT && at < MAGIC_AT && isPossibleEpoch(stored, batches, index)
   const changed = bytes.subarray(at, at + 1)
   node.bytes.write(changed, position + at)
   storage.fileHistory(node).durable.write(changed, position + at)
-  return { topic, partition, path, node, position, bytes: Buffer.from(bytes), baseOffset, lastOffset, ids }
+  return { topic, partition, path, node, position, bytes: Buffer.from(bytes), baseOffset, lastOffset, ids, mayPass }
+}
+
+/** As far as its neighbours in the segment tell. */
+function isPossibleEpoch(stored: Buffer, batches: readonly number[], index: number): boolean {
+  const [before, at, behind] = [batches[index - 1], batches[index]!, batches[index + 1]]
+  const epoch = batch.leaderEpoch(stored, at)
+  const earliest = before === undefined ? 0 : batch.leaderEpoch(stored, before)
+  const latest = behind === undefined ? TOO_LATE_EPOCH : batch.leaderEpoch(stored, behind)
+  return epoch >= earliest && epoch <= latest
 }
 
 interface NotedFlip {
@@ -122,7 +136,7 @@ export class Damages {
 function judgeFlip(storage: SimStorage, flip: Flip, final: Final): string | undefined {
   const name = `the damaged batch ${flip.baseOffset}…${flip.lastOffset} of ${nameOf(flip)}`
   const isInPlace = storage.tree.find(flip.path) === flip.node && flip.node.bytes.read(flip.position, flip.bytes.length).equals(flip.bytes)
-  if (!isInPlace || flip.lastOffset < final.logStartOffset) return undefined
+  if (!isInPlace || flip.mayPass || flip.lastOffset < final.logStartOffset) return undefined
   const served = final.records.find(({ id }) => flip.ids.has(id ?? ''))
   if (served !== undefined) return `${name} was served: ${served.id} at offset ${served.offset}`
   return `${name} lies in the log, and nobody was told`
