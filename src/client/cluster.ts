@@ -1,6 +1,7 @@
 // The client's view of a cluster, kept fresh, and its connections. Shell around metadata.ts.
 //
-// One connection per address and lane: a parked Fetch holds back every answer behind it, so consumers fetch on a lane of their own. A broken
+// One connection per address and lane: a parked Fetch holds back every answer behind it, so consumers fetch on a lane of their own; a JoinGroup is
+// parked until all members came, so it has one too, beside that of the group's other requests. A broken
 // connection is opened again when somebody needs it, after a backoff that doubles with each failure (reconnect.backoff.ms 50 … 1000).
 import { type Env, EnvError, type Timer } from '../env/env.ts'
 import { Connection } from '../net/connection.ts'
@@ -29,7 +30,7 @@ export interface ClusterOptions {
   readonly hold: Hold
 }
 
-export type Lane = 'main' | 'fetch'
+export type Lane = 'main' | 'fetch' | 'group' | 'join'
 
 /** A broker answers Metadata from memory: one that needs longer is not there, and another one can tell. */
 const METADATA_TIMEOUT_MS = 5000
@@ -170,6 +171,14 @@ export class Cluster {
   connection(nodeId: number, lane: Lane = 'main'): Promise<Connection> {
     const address = this.metadata.brokers.get(nodeId)
     if (address === undefined) return Promise.reject(new EnvError('EHOSTUNREACH', `the address of node ${nodeId} is not known`))
+    return this.#connect(address, lane)
+  }
+
+  /**
+   * As `connection`, for a node that told its address otherwise.
+   * @throws EnvError, KafkaError or ProtocolError when it cannot be had
+   */
+  connectionTo(address: Address, lane: Lane): Promise<Connection> {
     return this.#connect(address, lane)
   }
 

@@ -1,4 +1,4 @@
-// Reads records from partitions the user names. A shell: the rules are in fetcher.ts.
+// Reads records from partitions the user names, or those that a group assigns. A shell: the rules are in fetcher.ts, those of groups in group/.
 import { Fetch } from '../protocol/api/01-fetch.ts'
 import { KafkaError, NETWORK_EXCEPTION } from '../protocol/errors.ts'
 import type { ResponseOut } from '../protocol/schema.ts'
@@ -16,11 +16,14 @@ import {
   type PartitionFetch,
   type PartitionFetched,
   type Position,
+  resetPosition,
   seek,
   step,
   takePolled,
   unassign,
 } from './fetcher.ts'
+import type { CommittedOffset, OffsetToCommit } from './group/offsets.ts'
+import { type GroupOptions, GroupSession, type HeldPartitions, type RebalanceListener } from './group/session.ts'
 import { type FoundOffset, type IsolationLevel, lookUpOffsets, type OffsetSpec } from './offsets.ts'
 import { asFailure, Deadline } from './operation.ts'
 
@@ -32,7 +35,10 @@ export interface TopicPartition {
 }
 
 export interface Assignment extends TopicPartition {
-  /** Where to begin: an offset, `'earliest'`, `'latest'`, or the first record at or after a time in milliseconds since 1970. */
+  /**
+   * Where to begin: an offset, `'earliest'`, `'latest'`, the first record at or after a time in milliseconds since 1970, or, with a groupId, the
+   * offset that the group has `'committed'`.
+   */
   readonly position: Position
 }
 
@@ -46,12 +52,24 @@ export interface ConsumerOptions extends FetcherOptions {
   readonly requestTimeoutMs: number
   /** For lookups of offsets, retries included. */
   readonly operationTimeoutMs: number
+  /** undefined: it belongs to none. */
+  readonly group: GroupOptions | undefined
+}
+
+/** What a member is known by; for producers that commit offsets in a transaction. */
+export interface ConsumerGroupMetadata {
+  readonly groupId: string
+  /** '' and -1: not a member now. */
+  readonly memberId: string
+  readonly generationId: number
+  readonly groupInstanceId: string | null
 }
 
 /** From version 13 on topics go by id. */
 const LAST_VERSION_WITH_NAMES = 12
 /** Metadata of topics that nobody asks for is forgotten after five minutes. */
 const WANT_EVERY_MS = 60_000
+const CLOSE_TIMEOUT_MS = 30_000
 
 export class Consumer {
   readonly #cluster: Cluster
@@ -59,10 +77,14 @@ export class Consumer {
   readonly #fetcher: FetcherState
   readonly #onClose: () => void
   readonly #alarm: Alarm
+  readonly #session: GroupSession | undefined
   /** Wakes the poll, and whoever waits for a position. */
   readonly #wakers = new Set<() => void>()
   #polling = false
+  /** What the loop over this consumer goes through. */
+  #lent: { readonly records: readonly ConsumedRecord[]; consumed: number } | undefined
   #wantedAtMs = 0
+  #closing: Promise<void> | undefined
   #closed = false
 
   /** @internal made by `Kafka.consumer` */
@@ -73,16 +95,79 @@ export class Consumer {
     this.#fetcher = openFetcher(options, cluster.metadata, cluster.env.random)
     this.#alarm = new Alarm(cluster.env.clock, () => this.#step({ type: 'tick' }))
     cluster.onChange(() => this.#step({ type: 'metadataChanged' }))
+    if (options.group !== undefined) this.#session = new GroupSession(cluster, options.group, this.#heldPartitions())
   }
+
+  // ------------------------------------------------------------------------------------------------------------------------------- group
+
+  /**
+   * Joins the group, and reads what it assigns. Everything that takes time happens in `poll`, which must be called at least every
+   * `maxPollIntervalMs`. Called again, it changes the subscription.
+   * @param topics  a list, or a pattern that the names of topics match (internal ones never do); topics that come later are found
+   * @param listener  is told which partitions come and go
+   */
+  subscribe(topics: readonly string[] | RegExp, listener: RebalanceListener = {}): void {
+    const session = this.#groupSession()
+    if (!session.isSubscribed && this.#fetcher.partitions.size > 0)
+      throw new Error('partitions are assigned by hand: assign([]) before subscribe')
+    if (Array.isArray(topics) && topics.length === 0)
+      throw new RangeError('subscribe to at least one topic; unsubscribe() ends a subscription')
+    this.#fetcher.toleratesUnknownTopics = true
+    session.subscribe(topics, listener)
+  }
+
+  /** Leaves the group, and reads nothing any more. Automatic commits are done first, and the listener is told. */
+  async unsubscribe(): Promise<void> {
+    await this.#groupSession().unsubscribe()
+    this.#fetcher.toleratesUnknownTopics = false
+  }
+
+  /** The topics subscribed to; with a pattern those found so far. */
+  get subscription(): string[] {
+    return this.#session?.topics ?? []
+  }
+
+  /** @throws Error without a groupId */
+  get groupMetadata(): ConsumerGroupMetadata {
+    const { coordinator, identity } = this.#groupSession()
+    return { groupId: coordinator.groupId, ...identity }
+  }
+
+  /**
+   * Commits, and tries again while that may help.
+   * @param offsets  of the *next* record of each partition; default: behind all that `poll` gave out
+   * @throws KafkaError REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID (the partitions may be another member's by now: poll, and
+   *   commit what is still assigned), FENCED_INSTANCE_ID, GROUP_AUTHORIZATION_FAILED, OFFSET_METADATA_TOO_LARGE …
+   */
+  commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
+    return this.#groupSession().commit(offsets)
+  }
+
+  /** As `commit`, but once: a later commit would say the same and more. Commits take effect in the order they were made. */
+  commitAsync(offsets?: readonly OffsetToCommit[]): Promise<void> {
+    return this.#groupSession().commit(offsets, { once: true })
+  }
+
+  /**
+   * What the group has committed; undefined where nothing is.
+   * @throws KafkaError GROUP_AUTHORIZATION_FAILED, NETWORK_EXCEPTION …
+   */
+  async committed(partitions: readonly TopicPartition[]): Promise<(CommittedOffset | undefined)[]> {
+    const committed = await this.#groupSession().committed(partitions)
+    return partitions.map(({ topic, partition }) => committed.find(found => found.topic === topic && found.partition === partition))
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------------- partitions
 
   /** Reads these partitions and no others from now on. One that was assigned before begins again at the position given. */
   assign(assignments: readonly Assignment[]): void {
     this.#checkOpen()
+    if (this.#session?.isSubscribed) throw new Error('the group assigns the partitions: unsubscribe() before assign')
     const wanted = new Set(assignments.map(({ topic, partition }) => `${topic}-${partition}`))
     for (const [key, { topic, partition }] of [...this.#fetcher.partitions]) {
       if (!wanted.has(key)) unassign(this.#fetcher, topic, partition)
     }
-    for (const { topic, partition, position } of assignments) seek(this.#fetcher, topic, partition, checked(position))
+    for (const { topic, partition, position } of assignments) seek(this.#fetcher, topic, partition, this.#checked(position))
     this.#wantTopics()
     this.#step({ type: 'tick' })
   }
@@ -94,7 +179,8 @@ export class Consumer {
   /** Goes on reading an assigned partition elsewhere. */
   seek(target: Assignment): void {
     this.#partition(target)
-    seek(this.#fetcher, target.topic, target.partition, checked(target.position))
+    seek(this.#fetcher, target.topic, target.partition, this.#checked(target.position))
+    this.#wake()
     this.#step({ type: 'tick' })
   }
 
@@ -118,6 +204,7 @@ export class Consumer {
    * @param options.maxWaitMs  then an empty list
    * @param options.maxRecords  default 500
    * @throws KafkaError OFFSET_OUT_OF_RANGE (with autoOffsetReset 'none'), CORRUPT_MESSAGE, UNKNOWN_TOPIC_OR_PARTITION, TOPIC_AUTHORIZATION_FAILED …
+   *   and of the group: FENCED_INSTANCE_ID, INCONSISTENT_GROUP_PROTOCOL, GROUP_MAX_SIZE_REACHED, GROUP_AUTHORIZATION_FAILED …; and what a listener threw
    */
   async poll(options: { readonly maxWaitMs: number; readonly maxRecords?: number }): Promise<ConsumedRecord[]> {
     this.#checkOpen()
@@ -128,21 +215,39 @@ export class Consumer {
       if (this.#cluster.env.clock.now() - this.#wantedAtMs > WANT_EVERY_MS) this.#wantTopics()
       this.#step({ type: 'tick' })
       for (;;) {
+        if (this.#session !== undefined) await this.#session.attend()
+        if (this.#closing !== undefined) return []
         const records = takePolled(this.#fetcher, options.maxRecords ?? 500)
         // What was taken, be it only the marker of a transaction, makes room.
         this.#step({ type: 'tick' })
         if (records.length > 0) return records
         if (deadline.elapsedMs >= options.maxWaitMs || this.#closed) return []
-        if (!hasPolled(this.#fetcher)) await this.#cluster.occupancy.during(() => this.#woken(deadline.leftMs))
+        if (!hasPolled(this.#fetcher) && !this.#session?.pending) await this.#cluster.occupancy.during(() => this.#woken(deadline.leftMs))
       }
     } finally {
       this.#polling = false
+      if (this.#closing !== undefined) this.#wake()
     }
   }
 
-  /** Calls `poll` for ever. Ends when the consumer is closed. */
+  /**
+   * Calls `poll` for ever. Ends when the consumer is closed. For automatic commits a record counts as consumed when the next one is asked for,
+   * and whoever leaves the loop meets its last record again; `commit()` includes the record in hand.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord, void, void> {
-    while (!this.#closed) yield* await this.poll({ maxWaitMs: 1000 })
+    while (!this.#closed && this.#closing === undefined) {
+      const lent = { records: await this.poll({ maxWaitMs: 1000 }), consumed: 0 }
+      this.#lent = lent
+      try {
+        for (const record of lent.records) {
+          yield record
+          lent.consumed++
+        }
+      } finally {
+        this.#lent = undefined
+        this.#giveBack(lent.records.slice(lent.consumed))
+      }
+    }
   }
 
   /**
@@ -171,18 +276,35 @@ export class Consumer {
     return found.map(({ topic, partition, offset }) => ({ topic, partition, offset }))
   }
 
-  /** Idempotent. A poll under way gives out an empty list. */
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    this.#alarm.cancel()
-    this.#cluster.close()
-    this.#wake()
-    this.#onClose()
+  /**
+   * Idempotent. A poll under way gives out an empty list. A member of a group commits if that is automatic, tells its listener and leaves.
+   * @param options.timeoutMs  for all that. Default 30 s
+   */
+  close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.timeoutMs ?? CLOSE_TIMEOUT_MS)
+    return this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    const deadline = new Deadline(this.#cluster.env.clock, timeoutMs)
+    try {
+      if (this.#session !== undefined) {
+        this.#wake()
+        // Its listener may be the one who closes.
+        while (this.#polling && !this.#session.calling && deadline.elapsedMs < timeoutMs) await this.#woken(deadline.leftMs)
+        await this.#cluster.occupancy.during(() => this.#session!.close(deadline.leftMs))
+      }
+    } finally {
+      this.#closed = true
+      this.#alarm.cancel()
+      this.#cluster.close()
+      this.#wake()
+      this.#onClose()
+    }
   }
 
   #checkOpen(): void {
@@ -196,8 +318,72 @@ export class Consumer {
     return target
   }
 
+  #groupSession(): GroupSession {
+    this.#checkOpen()
+    if (this.#session === undefined) throw new Error('this consumer belongs to no group: give kafka.consumer({ groupId })')
+    return this.#session
+  }
+
+  /** The consumer's partitions in the hands of its group. */
+  #heldPartitions(): HeldPartitions {
+    const { partitions } = this.#fetcher
+    const find = ({ topic, partition }: TopicPartition) => partitions.get(`${topic}-${partition}`)
+    return {
+      owned: () => this.assignment,
+      add: added => {
+        for (const { topic, partition } of added) seek(this.#fetcher, topic, partition, 'committed')
+        this.#wantTopics()
+      },
+      remove: removed => {
+        for (const { topic, partition } of removed) unassign(this.#fetcher, topic, partition)
+      },
+      positions: consumed => this.#positions(consumed),
+      unpositioned: () =>
+        [...partitions.values()]
+          .filter(({ lookup, failure }) => lookup === 'committed' && failure === undefined)
+          .map(({ topic, partition }) => ({ topic, partition })),
+      position: (target, committed) => {
+        if (committed === undefined) resetPosition(this.#fetcher, find(target)!)
+        else seek(this.#fetcher, target.topic, target.partition, { offset: committed.offset, leaderEpoch: committed.leaderEpoch })
+        this.#step({ type: 'tick' })
+      },
+      fail: (target, failure) => {
+        const held = find(target)
+        if (held?.lookup === 'committed') held.failure = failure
+      },
+      polling: () => this.#polling,
+      wake: () => this.#wake(),
+    }
+  }
+
+  /** @param consumed  those the user has let go of by asking for more; else also those he has in hand */
+  #positions(consumed: 'surely' | 'so far'): OffsetToCommit[] {
+    const { records = [], consumed: count = 0 } = this.#lent ?? {}
+    const waiting = firstOffsets(records.slice(consumed === 'surely' ? count : count + 1))
+    return [...this.#fetcher.partitions].flatMap(([key, { topic, partition, position, positionEpoch }]) =>
+      position === undefined ? [] : [{ topic, partition, offset: waiting.get(key)?.offset ?? position, leaderEpoch: positionEpoch }],
+    )
+  }
+
+  /** What was not consumed is given out again by the next poll. */
+  #giveBack(records: readonly ConsumedRecord[]): void {
+    for (const [key, { topic, partition, offset }] of firstOffsets(records)) {
+      if (this.#fetcher.partitions.has(key)) seek(this.#fetcher, topic, partition, { offset })
+    }
+    this.#step({ type: 'tick' })
+  }
+
+  #checked(position: Position): Position {
+    if (position === 'committed') this.#groupSession()
+    else if (typeof position === 'object' && 'offset' in position && !(Number.isSafeInteger(position.offset) && position.offset >= 0)) {
+      throw new RangeError(`an offset is an integer from 0 on, not ${position.offset}`)
+    }
+    return position
+  }
+
   #wantTopics(): void {
     this.#wantedAtMs = this.#cluster.env.clock.now()
+    this.#session?.wantTopics()
     for (const topic of new Set([...this.#fetcher.partitions.values()].map(target => target.topic))) this.#cluster.want(topic)
   }
 
@@ -330,9 +516,12 @@ function kafkaError(error: Error): KafkaError {
   return new KafkaError(NETWORK_EXCEPTION, error.message, { cause: error })
 }
 
-function checked(position: Position): Position {
-  if (typeof position === 'object' && 'offset' in position && !(Number.isSafeInteger(position.offset) && position.offset >= 0)) {
-    throw new RangeError(`an offset is an integer from 0 on, not ${position.offset}`)
+/** By partition. */
+function firstOffsets(records: readonly ConsumedRecord[]): Map<string, ConsumedRecord> {
+  const first = new Map<string, ConsumedRecord>()
+  for (const record of records) {
+    const key = `${record.topic}-${record.partition}`
+    if (!first.has(key)) first.set(key, record)
   }
-  return position
+  return first
 }

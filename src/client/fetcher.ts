@@ -30,8 +30,10 @@ export interface FetchPartition {
   readonly partition: number
   /** Of the next record `poll` gives out; undefined while it is looked up. */
   position: number | undefined
-  /** What to look up; undefined when the position is known. */
-  lookup: OffsetSpec | undefined
+  /** Of the record before it; -1 when not known. */
+  positionEpoch: number
+  /** What to look up; undefined when the position is known. 'committed': the group finds it, and seeks. */
+  lookup: OffsetSpec | 'committed' | undefined
   fetchOffset: number
   highWatermark: number
   paused: boolean
@@ -54,6 +56,8 @@ export interface FetcherState {
   readonly random: { fraction(): number }
   /** By name; the one longest without a turn in `takePolled` first. */
   readonly partitions: Map<string, FetchPartition>
+  /** The group decides what is read: it will notice that a topic is gone, and nobody else needs to. */
+  toleratesUnknownTopics: boolean
   /** Nodes with a fetch under way. */
   readonly fetching: Set<number>
   readonly inFlight: Map<number, { readonly nodeId: number | undefined; readonly entries: readonly Entry[] }>
@@ -103,7 +107,7 @@ export type FetcherEffect =
   /** `takePolled` has something: records or a failure. */
   | { readonly type: 'available' }
 
-export type Position = OffsetSpec | { readonly offset: number }
+export type Position = OffsetSpec | 'committed' | { readonly offset: number; readonly leaderEpoch?: number }
 
 export function openFetcher(options: FetcherOptions, metadata: MetadataState, random: { fraction(): number }): FetcherState {
   return {
@@ -111,6 +115,7 @@ export function openFetcher(options: FetcherOptions, metadata: MetadataState, ra
     metadata,
     random,
     partitions: new Map(),
+    toleratesUnknownTopics: false,
     fetching: new Set(),
     inFlight: new Map(),
     lastRequestId: 0,
@@ -139,6 +144,7 @@ function newPartition(topic: string, partition: number): FetchPartition {
     topic,
     partition,
     position: undefined,
+    positionEpoch: -1,
     lookup: undefined,
     fetchOffset: -1,
     highWatermark: -1,
@@ -162,9 +168,11 @@ function moveTo(state: FetcherState, target: FetchPartition, position: Position)
   target.failure = undefined
   if (typeof position === 'object' && 'offset' in position) {
     target.position = target.fetchOffset = position.offset
+    target.positionEpoch = position.leaderEpoch ?? -1
     target.lookup = undefined
   } else {
     target.position = undefined
+    target.positionEpoch = -1
     target.lookup = position
   }
 }
@@ -235,10 +243,20 @@ function takeFrom(state: FetcherState, target: FetchPartition, maxRecords: numbe
       return
     }
     target.position = fetched.nextOffset
+    target.positionEpoch = fetched.openedEpoch
     if (!isExhausted(fetched)) continue
     target.held.shift()
     state.bufferedBytes -= fetched.end
   }
+}
+
+/** No committed offset can be found: what the user wanted in that case happens. */
+export function resetPosition(state: FetcherState, target: FetchPartition): void {
+  const { autoOffsetReset } = state.options
+  if (autoOffsetReset === 'none') {
+    const message = `the group has committed no offset of ${nameOf(target)}; seek to one, or set autoOffsetReset to 'earliest' or 'latest'`
+    target.failure = new errors.KafkaError(errors.OFFSET_OUT_OF_RANGE, message)
+  } else moveTo(state, target, autoOffsetReset)
 }
 
 /** There is something for `takePolled`. */
@@ -261,6 +279,7 @@ function ask(state: FetcherState, now: number, effects: FetcherEffect[]): void {
   const lookups: Entry[] = []
   for (const target of state.partitions.values()) {
     if (target.busy || target.failure !== undefined) continue
+    if (target.lookup === 'committed') continue
     if (target.lookup !== undefined) {
       if (isDue(state, target, undefined, now)) lookups.push({ target, generation: target.generation })
       continue
@@ -285,7 +304,7 @@ function ask(state: FetcherState, now: number, effects: FetcherEffect[]): void {
     effects.push({ type: 'fetch', requestId: begin(state, nodeId, entries), nodeId, partitions })
   }
   if (lookups.length > 0) {
-    const queries = lookups.map(({ target }) => ({ topic: target.topic, partition: target.partition, spec: target.lookup! }))
+    const queries = lookups.map(({ target }) => ({ topic: target.topic, partition: target.partition, spec: target.lookup as OffsetSpec }))
     effects.push({ type: 'lookUp', requestId: begin(state, undefined, lookups), queries })
   }
 }
@@ -305,7 +324,7 @@ function fullNodes(state: FetcherState): Set<number> {
 /** A partition without a leader may be one that does not exist. */
 function noteRefusal(state: FetcherState, target: FetchPartition, now: number, effects: FetcherEffect[]): void {
   const refusal = state.metadata.topicErrors.get(target.topic)
-  if (refusal === undefined) return
+  if (refusal === undefined || (state.toleratesUnknownTopics && errors.isRetriable(refusal.errorCode))) return
   const dueAtMs = errors.isRetriable(refusal.errorCode) ? refusal.sinceMs + UNKNOWN_GRACE_MS : now
   if (now < dueAtMs) {
     state.wakeAtMs = Math.min(state.wakeAtMs, dueAtMs)

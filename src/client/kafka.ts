@@ -4,9 +4,11 @@ import type { Env } from '../env/env.ts'
 import { CODEC_NAMES, type Codec } from '../protocol/compression.ts'
 import { REMEMBERED_BATCHES } from './accumulator.ts'
 import { Admin } from './admin.ts'
-import { type Address, Cluster } from './cluster.ts'
+import { type Address, Cluster, type ClusterOptions } from './cluster.ts'
 import { Consumer } from './consumer.ts'
 import type { AutoOffsetReset } from './fetcher.ts'
+import { ASSIGNORS, type AssignorName } from './group/assignors.ts'
+import type { GroupOptions } from './group/session.ts'
 import type { IsolationLevel } from './offsets.ts'
 import type { Hold } from './operation.ts'
 import type { Partitioner } from './partitioner.ts'
@@ -53,8 +55,11 @@ export interface ProducerSettings {
 
 export type Compression = (typeof CODEC_NAMES)[number]
 
-export interface ConsumerSettings {
-  /** What happens at an offset that is no longer, or not yet, in the log. Default 'none': `poll` throws (Kafka: latest). */
+export interface ConsumerSettings extends GroupSettings {
+  /**
+   * What happens at an offset that is no longer, or not yet, in the log, and where the group has committed none. Default 'latest' with a groupId;
+   * 'none' without one: `poll` throws (Kafka: latest).
+   */
   readonly autoOffsetReset?: AutoOffsetReset
   readonly isolationLevel?: IsolationLevel
   /** How long a broker may hold back a fetch that finds nothing. Default 500 ms. */
@@ -69,6 +74,30 @@ export interface ConsumerSettings {
   readonly maxBatchBytes?: number
   /** For offsets that have to be looked up. Default 60 s. */
   readonly operationTimeoutMs?: number
+}
+
+/** For consumers that belong to a group: `subscribe`, commits. */
+export interface GroupSettings {
+  readonly groupId?: string
+  /** Makes a static member: it keeps its partitions while it restarts within the session timeout, and does not leave when it closes. */
+  readonly groupInstanceId?: string
+  /** A member that is silent for so long is dead. Default 45 s; brokers have bounds (group.min.session.timeout.ms, 6 s). */
+  readonly sessionTimeoutMs?: number
+  /** Default 3 s, and at most a third of the session timeout. */
+  readonly heartbeatIntervalMs?: number
+  /** Between two polls; a member that needs longer loses its partitions. A rebalance waits as long for each member. Default 5 min. */
+  readonly maxPollIntervalMs?: number
+  /**
+   * How the group shares its partitions, preferred first; all members must have one in common. Default range, cooperative-sticky. With
+   * cooperative-sticky alone the consumer keeps its partitions during a rebalance, and loses those that move.
+   */
+  readonly partitionAssignors?: readonly AssignorName[]
+  /** Commits what earlier polls gave out: now and then, before partitions are given up, and on `close`. Default true with a groupId. */
+  readonly autoCommit?: boolean
+  /** Default 5 s. */
+  readonly autoCommitIntervalMs?: number
+  /** How often topics are looked for that match a pattern. Default 5 min. */
+  readonly metadataMaxAgeMs?: number
 }
 
 export interface AdminSettings {
@@ -132,8 +161,9 @@ export class Kafka {
 
   consumer(settings: ConsumerSettings = {}): Consumer {
     const cluster = this.#cluster(false)
+    const operationTimeoutMs = settings.operationTimeoutMs ?? 60_000
     const options = {
-      autoOffsetReset: settings.autoOffsetReset ?? 'none',
+      autoOffsetReset: settings.autoOffsetReset ?? (settings.groupId === undefined ? 'none' : 'latest'),
       isolationLevel: settings.isolationLevel ?? 'read_uncommitted',
       fetchMaxWaitMs: settings.fetchMaxWaitMs ?? 500,
       fetchMinBytes: settings.fetchMinBytes ?? 1,
@@ -141,9 +171,10 @@ export class Kafka {
       partitionMaxBytes: settings.partitionMaxBytes ?? MIB,
       maxBufferedBytes: settings.maxBufferedBytes ?? 64 * MIB,
       maxBatchBytes: settings.maxBatchBytes ?? 128 * MIB,
-      operationTimeoutMs: settings.operationTimeoutMs ?? 60_000,
+      operationTimeoutMs,
       backoff: cluster.options.backoff,
       requestTimeoutMs: cluster.options.requestTimeoutMs,
+      group: settings.groupId === undefined ? undefined : groupOptions(settings.groupId, settings, operationTimeoutMs, cluster.options),
     } as const
     const consumer: Consumer = new Consumer(cluster, options, () => this.#open.delete(consumer))
     this.#open.add(consumer)
@@ -178,6 +209,38 @@ export class Kafka {
     })
   }
 }
+
+function groupOptions(groupId: string, settings: GroupSettings, operationTimeoutMs: number, cluster: ClusterOptions): GroupOptions {
+  if (groupId === '') throw new RangeError("a group's id is not empty")
+  if (settings.groupInstanceId === '') throw new RangeError('a group instance id is not empty')
+  const sessionTimeoutMs = settings.sessionTimeoutMs ?? 45_000
+  const heartbeatIntervalMs = settings.heartbeatIntervalMs ?? Math.min(3000, Math.floor(sessionTimeoutMs / 3))
+  if (heartbeatIntervalMs >= sessionTimeoutMs) {
+    throw new RangeError(`heartbeatIntervalMs ${heartbeatIntervalMs} must be less than sessionTimeoutMs ${sessionTimeoutMs}`)
+  }
+  const assignors = settings.partitionAssignors ?? DEFAULT_ASSIGNORS
+  const names = Object.keys(ASSIGNORS)
+  const unknown = assignors.find(name => !names.includes(name))
+  if (assignors.length === 0 || unknown !== undefined) {
+    throw new RangeError(`partitionAssignors are some of ${names.join(', ')}${unknown === undefined ? '' : `, not '${unknown}'`}`)
+  }
+  return {
+    groupId,
+    groupInstanceId: settings.groupInstanceId ?? null,
+    sessionTimeoutMs,
+    heartbeatIntervalMs,
+    maxPollIntervalMs: settings.maxPollIntervalMs ?? 300_000,
+    assignors,
+    autoCommit: settings.autoCommit ?? true,
+    autoCommitIntervalMs: settings.autoCommitIntervalMs ?? 5000,
+    metadataMaxAgeMs: settings.metadataMaxAgeMs ?? 300_000,
+    requestTimeoutMs: cluster.requestTimeoutMs,
+    operationTimeoutMs,
+    backoff: cluster.backoff,
+  }
+}
+
+const DEFAULT_ASSIGNORS: readonly AssignorName[] = ['range', 'cooperative-sticky']
 
 function parseServers(servers: string | readonly string[]): Address[] {
   const list = (typeof servers === 'string' ? servers.split(',') : servers).map(server => server.trim()).filter(server => server !== '')

@@ -36,3 +36,15 @@ const STALE_METADATA: ReadonlySet<number> = new Set([
 export function asksForMetadata(code: number): boolean {
   return STALE_METADATA.has(code)
 }
+
+const COORDINATOR_AWAY: ReadonlySet<number> = new Set([
+  errors.NETWORK_EXCEPTION,
+  errors.REQUEST_TIMED_OUT,
+  errors.COORDINATOR_NOT_AVAILABLE,
+  errors.NOT_COORDINATOR,
+])
+
+/** Who coordinates the group has to be asked anew. */
+export function coordinatorIsAway(code: number): boolean {
+  return COORDINATOR_AWAY.has(code)
+}

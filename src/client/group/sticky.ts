@@ -1,0 +1,106 @@
+// The sticky assignors: balanced, and as much as possible stays where it was. Pure.
+// Facts: AbstractStickyAssignor and CooperativeStickyAssignor of the Java client, KIP-54, KIP-429, KIP-792. Of two members that claim a partition the one of
+// the later generation is believed; of one generation, neither. Balanced: no member could take a partition from another that has two more.
+// Handing over (cooperative): what still belongs to another member is given to nobody in this generation; its owner sees that it lost it, gives it up
+// and joins again, and then it is free.
+// We differ from Kafka: racks are not looked at, and one way to balance serves equal and unequal subscriptions.
+import {
+  compare,
+  type GroupAssignment,
+  inOrder,
+  type MemberSubscription,
+  type PartitionCounts,
+  sortedCounts,
+  type TopicPartition,
+} from './assignment.ts'
+
+interface Seat {
+  readonly member: MemberSubscription
+  /** Topic → partitions, those held longest first. */
+  readonly topics: Map<string, number[]>
+  count: number
+}
+
+export function assignSticky(
+  members: readonly MemberSubscription[],
+  counts: PartitionCounts,
+  { handsOver }: { readonly handsOver: boolean },
+): GroupAssignment {
+  const seats = inOrder(members).map((member): Seat => ({ member, topics: new Map(), count: 0 }))
+  const owners = seatOwners(seats, counts)
+  for (const [topic, count] of sortedCounts(counts)) {
+    const subscribers = seats.filter(({ member }) => member.topics.has(topic))
+    if (subscribers.length === 0) continue
+    for (let partition = 0; partition < count; partition++) {
+      if (!owners.has(keyOf({ topic, partition }))) take(least(subscribers), topic, partition)
+    }
+  }
+  balance(seats)
+  return new Map(
+    seats.map(({ member, topics }) => {
+      const partitions = [...topics].flatMap(([topic, numbers]) => numbers.map(partition => ({ topic, partition })))
+      const free = (target: TopicPartition) => {
+        const owner = owners.get(keyOf(target))
+        return owner === undefined || owner.member === member
+      }
+      const given = handsOver ? partitions.filter(free) : partitions
+      return [member.memberId, given.sort((a, b) => compare(a.topic, b.topic) || a.partition - b.partition)]
+    }),
+  )
+}
+
+/** Gives each believed owner what it has, and says whose each partition was. */
+function seatOwners(seats: readonly Seat[], counts: PartitionCounts): Map<string, Seat> {
+  const claims = new Map<string, { readonly target: TopicPartition; seat: Seat; generationId: number; disputed: boolean }>()
+  for (const seat of seats) {
+    const { owned, generationId, topics } = seat.member
+    for (const target of owned) {
+      if (!topics.has(target.topic) || target.partition < 0 || target.partition >= (counts.get(target.topic) ?? 0)) continue
+      const key = keyOf(target)
+      const other = claims.get(key)
+      if (other === undefined || other.generationId < generationId) claims.set(key, { target, seat, generationId, disputed: false })
+      else if (other.seat !== seat && other.generationId === generationId) other.disputed = true
+    }
+  }
+  const owners = new Map<string, Seat>()
+  for (const [key, { target, seat, disputed }] of claims) {
+    if (disputed) continue
+    owners.set(key, seat)
+    take(seat, target.topic, target.partition)
+  }
+  return owners
+}
+
+/** Each move brings two members closer, so it ends. */
+function balance(seats: readonly Seat[]): void {
+  for (let moved = true; moved; ) {
+    moved = false
+    for (const from of [...seats].sort((a, b) => b.count - a.count)) {
+      for (const [topic, partitions] of from.topics) {
+        for (;;) {
+          const to = least(seats.filter(({ member }) => member.topics.has(topic)))
+          if (partitions.length === 0 || from.count - to.count < 2) break
+          // The one it got last: most likely it is nobody's yet.
+          take(to, topic, partitions.pop()!)
+          from.count--
+          moved = true
+        }
+      }
+    }
+  }
+}
+
+function least(seats: readonly Seat[]): Seat {
+  return seats.reduce((best, seat) => (seat.count < best.count ? seat : best))
+}
+
+function take(seat: Seat, topic: string, partition: number): void {
+  const partitions = seat.topics.get(topic)
+  if (partitions === undefined) seat.topics.set(topic, [partition])
+  else partitions.push(partition)
+  seat.count++
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}-${partition}`
+}
