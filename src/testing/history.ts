@@ -92,7 +92,70 @@ export interface ProducerIdGiven {
   readonly producerEpoch: number
 }
 
+/** Partitions are named `topic-0` in what concerns groups. `since`: how many events the history had when the request was sent. */
+interface OfGroup {
+  readonly group: string
+  readonly since: number
+}
+
+/** JoinGroup was answered. */
+export interface GroupJoined extends OfGroup {
+  readonly type: 'groupJoined'
+  /** Its instance id, or else its member id. */
+  readonly member: string
+  readonly generation: number
+  /** The answer names the members of a generation that has just been formed. */
+  readonly isFormed: boolean
+}
+
+/** A leader sends what it gives to whom. */
+export interface GroupPlanned extends OfGroup {
+  readonly type: 'groupPlanned'
+  readonly generation: number
+  readonly shares: ReadonlyMap<string, readonly string[]>
+}
+
+/** SyncGroup was answered. */
+export interface GroupAssigned extends OfGroup {
+  readonly type: 'groupAssigned'
+  readonly member: string
+  readonly generation: number
+  readonly partitions: readonly string[]
+}
+
+/** An offset was committed, or (-1) deleted. */
+export interface GroupCommit extends OfGroup {
+  readonly type: 'groupCommit'
+  readonly member: string
+  /** -1: by nobody who is a member. */
+  readonly generation: number
+  readonly partition: string
+  readonly offset: number
+  /** refused: certainly not done. */
+  readonly outcome: 'done' | 'refused' | 'unknown'
+}
+
+/** OffsetFetch was answered. */
+export interface GroupSaw extends OfGroup {
+  readonly type: 'groupSaw'
+  readonly partition: string
+  /** -1: nothing is committed. */
+  readonly offset: number
+}
+
+/** A member of the group got these records, or learned that there are none any more. */
+export interface GroupGiven extends OfGroup {
+  readonly type: 'groupGiven'
+  readonly partition: string
+  readonly from: number
+  /** Exclusive. */
+  readonly to: number
+}
+
+export type GroupEvent = GroupJoined | GroupPlanned | GroupAssigned | GroupCommit | GroupSaw | GroupGiven
+
 export type HistoryEvent =
+  | GroupEvent
   | Sent
   | Acked
   | Refused

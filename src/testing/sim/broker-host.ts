@@ -38,6 +38,8 @@ export class BrokerHost {
     this.#config = parseConfig({
       'node.id': '1',
       'log.retention.check.interval.ms': '500',
+      'offsets.topic.num.partitions': '2',
+      'group.min.session.timeout.ms': '100',
       listeners: `PLAINTEXT://${BROKER}:${PORT}`,
       ...o.properties,
     })

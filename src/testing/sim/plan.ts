@@ -36,6 +36,24 @@ export interface ProducerPlan {
   readonly deliveryTimeoutMs: number
 }
 
+export interface MemberPlan {
+  readonly name: string
+  /** Of a static member. */
+  readonly instanceId: string | null
+  readonly sessionTimeoutMs: number
+  readonly rebalanceTimeoutMs: number
+  readonly heartbeatMs: number
+  /** Between two commits, at least. 0: after every answer. */
+  readonly commitMs: number
+  /** How likely it is after every answer that something happens to it. */
+  readonly restlessness: number
+}
+
+export interface GroupPlan {
+  readonly group: string
+  readonly members: readonly MemberPlan[]
+}
+
 export type Trouble =
   | { readonly type: 'crash'; readonly power: boolean; readonly silent: boolean; readonly downMs: number }
   | { readonly type: 'restart'; readonly downMs: number }
@@ -66,6 +84,8 @@ export interface Plan {
   readonly operates: boolean
   /** Bits of stored records flip: what was damaged is told apart from what must be there. */
   readonly damages: boolean
+  /** Consumer groups, of all topics. Not where bits flip. */
+  readonly groups: readonly GroupPlan[]
   /** The load lasts at least this long. */
   readonly durationMs: number
   /** Each after so many more events of the broker. */
@@ -91,7 +111,14 @@ const DISK_FAULTS: readonly DiskFault[] = [
   { operation: 'batch', path: '/index' },
 ]
 
+/** Groups are drawn last: what else a seed tells does not change when they do. */
 export function drawPlan(random: SeededRandom): Plan {
+  const plan = drawLoad(random)
+  if (plan.damages || random.chance(0.25)) return plan
+  return { ...plan, groups: Array.from({ length: random.pick([1, 1, 2]) }, (_, index) => drawGroup(random, index)) }
+}
+
+function drawLoad(random: SeededRandom): Plan {
   const damages = random.chance(0.2)
   const topics = Array.from({ length: random.integerBetween(1, 3) }, (_, i) => drawTopic(random, { index: i, damages }))
   const producers = Array.from({ length: random.integerBetween(1, 3) }, (_, i) => drawProducer(random, i))
@@ -114,12 +141,29 @@ export function drawPlan(random: SeededRandom): Plan {
     churn: random.chance(0.4),
     operates: random.chance(0.5),
     damages,
+    groups: [],
     durationMs: random.integerBetween(300, 2000),
     troubles: Array.from({ length: random.integerBetween(2, 7) }, () => ({
       afterEvents: drawEventCount(random),
       trouble: damages && random.chance(0.3) ? drawFlip(random) : drawTrouble(random),
     })),
   }
+}
+
+function drawGroup(random: SeededRandom, index: number): GroupPlan {
+  const group = `group-${index}`
+  const sessionTimeoutMs = random.integerBetween(200, 1500)
+  const rebalanceTimeoutMs = random.integerBetween(200, 1500)
+  const members = Array.from({ length: random.integerBetween(1, 4) }, (_, i) => ({
+    name: `${group}-member-${i}`,
+    instanceId: random.chance(0.3) ? `static-${i}` : null,
+    sessionTimeoutMs,
+    rebalanceTimeoutMs,
+    heartbeatMs: sessionTimeoutMs / random.integerBetween(3, 6),
+    commitMs: random.pick([0, 20, 200]),
+    restlessness: random.pick([0, 0.02, 0.1]),
+  }))
+  return { group, members }
 }
 
 /** Few events hit the start of a node, many its steady life. */

@@ -5,10 +5,12 @@ import { type Env, sleep } from '../../env/env.ts'
 import type { SeededRandom } from '../../env/sim/random.ts'
 import { SimWorld } from '../../env/sim/world.ts'
 import { type Anomaly, check } from '../checker.ts'
+import { checkGroups, type GroupAnomaly } from '../group-checker.ts'
 import { History, type HistoryEvent } from '../history.ts'
 import { churn, createTopics, operate } from './administration.ts'
 import { BROKER, BrokerHost } from './broker-host.ts'
 import { Damages, flipOne } from './damage.ts'
+import { Groups, MEMBERS_HOST } from './groups.ts'
 import { Invariants } from './invariants.ts'
 import { observe } from './observer.ts'
 import { drawPlan, type Plan, type Trouble } from './plan.ts'
@@ -19,7 +21,7 @@ const TROUBLE_MS = 60_000
 /** Healed, everything must work again and be finished within this. */
 const HEAL_MS = 180_000
 const INDEX = '/data/index'
-const CLIENT_HOSTS = ['producers', 'readers', 'observer', 'admin']
+const CLIENT_HOSTS = ['producers', 'readers', 'observer', 'admin', MEMBERS_HOST]
 
 export interface SimulationResult {
   readonly seed: number
@@ -30,7 +32,7 @@ export interface SimulationResult {
   readonly troubles: Readonly<Record<string, number>>
   readonly counts: Counts
   readonly history: readonly HistoryEvent[]
-  readonly anomalies: readonly Anomaly[]
+  readonly anomalies: readonly (Anomaly | GroupAnomaly)[]
   /** Anything that kept the run from its end, or was thrown on the way. */
   readonly failures: readonly string[]
   /** The end of what the broker logged. */
@@ -51,7 +53,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   options.onWorld?.(world)
   const simulation = new Simulation(world, plan)
   try {
-    await world.run(() => simulation.run(), { maxMs: TROUBLE_MS + 3 * HEAL_MS })
+    await world.run(() => simulation.run(), { maxMs: TROUBLE_MS + 4 * HEAL_MS })
   } catch (error) {
     simulation.failures.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
   }
@@ -66,7 +68,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     troubles: simulation.troubles,
     counts: simulation.counts,
     history: simulation.history.events,
-    anomalies: check(simulation.history.events, { flushesFirst }),
+    anomalies: [...check(simulation.history.events, { flushesFirst }), ...checkGroups(simulation.history.events)],
     failures: simulation.failures,
     lines: world.host(BROKER).lines,
   }
@@ -137,6 +139,10 @@ class Simulation {
     if (this.#plan.operates || this.#plan.damages)
       this.#take('operator', operate(world.env('admin'), this.#plan, this.#stage, world.stream('operator')))
     if (this.#plan.churn) this.#take('churn', churn(admin, this.#stage, world.stream('churn')))
+    const groups = new Groups(world, this.#plan.groups, this.#stage)
+    const members = groups.start()
+    if (members.size > 0) this.#take('a group without members', groups.commitAlone())
+    for (const [name, acting] of members) acting.catch((error: Error) => this.#fail(`${name} gave up: ${error.stack ?? error.message}`))
 
     await this.#troublesOver(admin)
     await this.#within(HEAL_MS, this.broker.up(), 'a broker that serves')
@@ -145,11 +151,24 @@ class Simulation {
     await sleep(admin.clock, 200 + this.#random.integer(500))
     this.#running = false
     await this.#within(HEAL_MS, Promise.all(this.#actors.values()), () => `${[...this.#actors.keys()].join(', ')} to finish`)
+    await this.#within(HEAL_MS, groups.finish(), 'the groups to read and commit everything')
+    await this.#within(HEAL_MS, Promise.all(members.values()), 'members to leave')
+    this.#countGroups()
     const read = this.#plan.damages ? readDamaged(admin, this.#stage) : readAll(admin, this.#stage)
     await this.#within(HEAL_MS, read, 'reading everything back')
     const flushesFirst = (topic: string) => this.#plan.topics.some(({ name, flushesFirst }) => name === topic && flushesFirst)
     this.failures.push(...this.#damages.judge(this.broker.host.storage, this.history.events, flushesFirst))
     await this.#within(HEAL_MS, this.broker.node!.close(), 'a clean close')
+  }
+
+  #countGroups(): void {
+    const count = (name: string, type: string) => {
+      const number = this.history.events.filter(event => event.type === type).length
+      if (number > 0) this.troubles[name] = number
+    }
+    count('assignments', 'groupAssigned')
+    count('group commits', 'groupCommit')
+    count('offsets fetched', 'groupSaw')
   }
 
   /** One of those who act; gone from the list when it has finished. */
