@@ -1,7 +1,9 @@
 // The public face of Ottla: start a node in this process, talk to any Kafka. Its two halves can be loaded alone (src/index/): a program that
 // only uses the client never loads the broker.
 export type * from './client/admin.ts'
+export type { GroupDescription, GroupFilter, GroupListing, GroupMemberDescription, GroupState } from './client/admin-groups.ts'
 export type { Assignment, ConsumedRecord, Consumer, ConsumerGroupMetadata, TopicPartition } from './client/consumer.ts'
+export type { DeletedRecords, RecordsToDelete } from './client/delete-records.ts'
 export type { Election, ElectionType } from './client/elections.ts'
 export type { AssignorName } from './client/group/assignors.ts'
 export type { CommittedOffset, OffsetToCommit } from './client/group/offsets.ts'

@@ -1,4 +1,4 @@
-// Topics, configurations, offsets and the cluster itself. A shell: each operation finds its broker, and is tried again while that may help.
+// Topics, configurations, offsets, groups and the cluster itself. A shell: each operation finds its broker, and is tried again while that may help.
 // Facts: changes go to the controller, which Metadata names; brokers of a KRaft cluster forward them, older ones answer NOT_CONTROLLER. A
 // broker's configuration is asked of that broker. A change whose answer was lost is sent again, so a topic that was created may be reported
 // as TOPIC_ALREADY_EXISTS, and one that was deleted as unknown (as with Kafka's own client).
@@ -18,8 +18,22 @@ import {
   OPERATION_NUMBERS,
   RESOURCE_NUMBERS,
 } from './admin-configs.ts'
+import {
+  alterGroupOffsets,
+  deleteGroup,
+  deleteGroupOffsets,
+  describeGroup,
+  type GroupDescription,
+  type GroupFilter,
+  type GroupListing,
+  listGroupOffsets,
+  listGroups,
+} from './admin-groups.ts'
 import { askMetadata, type Cluster } from './cluster.ts'
+import { type DeletedRecords, deleteRecords, type RecordsToDelete } from './delete-records.ts'
 import { askForElection, type Election, type ElectionType } from './elections.ts'
+import type { TopicPartition } from './group/assignment.ts'
+import type { CommittedOffset, OffsetToCommit } from './group/offsets.ts'
 import type { BrokerEndpoint, MetadataAnswer } from './metadata.ts'
 import { type FoundOffset, type IsolationLevel, lookUpOffsets, type OffsetSpec } from './offsets.ts'
 import { ANSWER_MARGIN_MS, Deadline, refusal, retrying } from './operation.ts'
@@ -263,6 +277,63 @@ export class Admin {
       const timeoutMs = Math.ceil(Math.min(deadline.leftMs, this.#cluster.options.requestTimeoutMs))
       return askForElection(connection, { type, partitions, timeoutMs })
     })
+  }
+
+  /**
+   * Deletes what lies before an offset in each partition.
+   * @throws KafkaError OFFSET_OUT_OF_RANGE, POLICY_VIOLATION (a compacted topic), UNKNOWN_TOPIC_OR_PARTITION … for the first that failed
+   */
+  deleteRecords(partitions: readonly RecordsToDelete[], options: AdminOptions = {}): Promise<DeletedRecords[]> {
+    return deleteRecords(this.#cluster, partitions, this.#deadline(options))
+  }
+
+  /** The groups of all brokers, sorted by id. @throws KafkaError UNSUPPORTED_VERSION for a filter that a broker does not know */
+  async listGroups(options: AdminOptions & GroupFilter = {}): Promise<GroupListing[]> {
+    const deadline = this.#deadline(options)
+    const { brokers } = await this.#metadata([], options)
+    await Promise.all(brokers.map(({ nodeId }) => this.#connectionTo(nodeId, deadline)))
+    return listGroups(
+      this.#cluster,
+      brokers.map(({ nodeId }) => nodeId),
+      options,
+      deadline,
+    )
+  }
+
+  /** @throws KafkaError GROUP_ID_NOT_FOUND, GROUP_AUTHORIZATION_FAILED … for the first that failed */
+  describeGroups(groupIds: readonly string[], options: AdminOptions = {}): Promise<GroupDescription[]> {
+    const deadline = this.#deadline(options)
+    return Promise.all(groupIds.map(groupId => describeGroup(this.#cluster, groupId, deadline)))
+  }
+
+  /**
+   * What a group has committed; partitions without a commit are left out. A group that does not exist has none.
+   * @param options.partitions  default: all
+   */
+  listGroupOffsets(
+    groupId: string,
+    options: AdminOptions & { readonly partitions?: readonly TopicPartition[] } = {},
+  ): Promise<CommittedOffset[]> {
+    return listGroupOffsets(this.#cluster, groupId, options.partitions ?? null, this.#deadline(options))
+  }
+
+  /**
+   * Commits in place of a group that has no members at the moment.
+   * @throws KafkaError UNKNOWN_MEMBER_ID (it has members), UNKNOWN_TOPIC_OR_PARTITION … for the first that failed
+   */
+  alterGroupOffsets(groupId: string, offsets: readonly OffsetToCommit[], options: AdminOptions = {}): Promise<void> {
+    return alterGroupOffsets(this.#cluster, groupId, offsets, this.#deadline(options))
+  }
+
+  /** @throws KafkaError GROUP_SUBSCRIBED_TO_TOPIC, GROUP_ID_NOT_FOUND … for the first that failed */
+  deleteGroupOffsets(groupId: string, partitions: readonly TopicPartition[], options: AdminOptions = {}): Promise<void> {
+    return deleteGroupOffsets(this.#cluster, groupId, partitions, this.#deadline(options))
+  }
+
+  /** @throws KafkaError NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND … for the first that failed; the others may be gone */
+  async deleteGroups(groupIds: readonly string[], options: AdminOptions = {}): Promise<void> {
+    const deadline = this.#deadline(options)
+    await Promise.all(groupIds.map(groupId => deleteGroup(this.#cluster, groupId, deadline)))
   }
 
   /** @throws KafkaError for the first that failed. An offset of -1: there is no such record. */

@@ -48,6 +48,12 @@ export class GroupCoordinator {
     return await connection.request(api, body, { timeoutMs, ...(options.version === undefined ? {} : { version: options.version }) })
   }
 
+  /** Its broker's id. Throws as `connection`. */
+  async nodeId(): Promise<number> {
+    this.#address ??= this.#find()
+    return (await this.#address).nodeId
+  }
+
   /** It is another one now, or gone: the next request looks for it. */
   forget(): void {
     this.#address = undefined

@@ -212,6 +212,7 @@ function takeJoined(state: MembershipState, answer: JoinAnswer, now: number, eff
   state.generationId = answer.generationId
   state.protocolName = answer.protocolName ?? ''
   state.isLeader = answer.leader === answer.memberId
+  state.attempts = 0
   state.heartbeat.dueAtMs = now + state.options.heartbeatIntervalMs
   if (state.isLeader && !answer.skipAssignment) {
     state.phase = 'assigning'

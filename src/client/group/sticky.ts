@@ -28,14 +28,17 @@ export function assignSticky(
 ): GroupAssignment {
   const seats = inOrder(members).map((member): Seat => ({ member, topics: new Map(), count: 0 }))
   const owners = seatOwners(seats, counts)
-  for (const [topic, count] of sortedCounts(counts)) {
-    const subscribers = seats.filter(({ member }) => member.topics.has(topic))
-    if (subscribers.length === 0) continue
+  const subscribed = sortedCounts(counts)
+    .map(([topic, count]) => ({ topic, count, subscribers: seats.filter(({ member }) => member.topics.has(topic)) }))
+    .filter(({ subscribers }) => subscribers.length > 0)
+    // Where there is less choice first.
+    .sort((a, b) => a.subscribers.length - b.subscribers.length)
+  for (const { topic, count, subscribers } of subscribed) {
     for (let partition = 0; partition < count; partition++) {
       if (!owners.has(keyOf({ topic, partition }))) take(least(subscribers), topic, partition)
     }
   }
-  balance(seats)
+  balance(seats, new Map(subscribed.map(({ topic, subscribers }) => [topic, subscribers])))
   return new Map(
     seats.map(({ member, topics }) => {
       const partitions = [...topics].flatMap(([topic, numbers]) => numbers.map(partition => ({ topic, partition })))
@@ -71,23 +74,29 @@ function seatOwners(seats: readonly Seat[], counts: PartitionCounts): Map<string
   return owners
 }
 
-/** Each move brings two members closer, so it ends. */
-function balance(seats: readonly Seat[]): void {
-  for (let moved = true; moved; ) {
-    moved = false
-    for (const from of [...seats].sort((a, b) => b.count - a.count)) {
-      for (const [topic, partitions] of from.topics) {
-        for (;;) {
-          const to = least(seats.filter(({ member }) => member.topics.has(topic)))
-          if (partitions.length === 0 || from.count - to.count < 2) break
-          // The one it got last: most likely it is nobody's yet.
-          take(to, topic, partitions.pop()!)
-          from.count--
-          moved = true
-        }
-      }
-    }
+/** From the richest, one at a time: each move brings two members closer, so it ends, and nobody gives more than he must. */
+function balance(seats: readonly Seat[], subscribersOf: ReadonlyMap<string, readonly Seat[]>): void {
+  const richestFirst = [...seats]
+  for (;;) {
+    richestFirst.sort((a, b) => b.count - a.count)
+    const from = richestFirst.find(seat => maybeGive(seat, subscribersOf))
+    if (from === undefined) return
   }
+}
+
+/** Gives one partition to the poorest who may have it; returns whether it did. */
+function maybeGive(from: Seat, subscribersOf: ReadonlyMap<string, readonly Seat[]>): boolean {
+  let best: { readonly topic: string; readonly partitions: number[]; readonly to: Seat } | undefined
+  for (const [topic, partitions] of from.topics) {
+    if (partitions.length === 0) continue
+    const to = least(subscribersOf.get(topic)!)
+    if (from.count - to.count >= 2 && (best === undefined || to.count < best.to.count)) best = { topic, partitions, to }
+  }
+  if (best === undefined) return false
+  // The one it got last: most likely it is nobody's yet.
+  take(best.to, best.topic, best.partitions.pop()!)
+  from.count--
+  return true
 }
 
 function least(seats: readonly Seat[]): Seat {
