@@ -116,9 +116,10 @@ export class Checkpoints {
     this.flushed(endOffset)
   }
 
-  /** Forgets what was captured: the log is going away, or its end was cut. */
-  drop(): void {
+  /** Forgets what was captured: the log is going away, or its end was cut. @param removed  segments that are none any more */
+  drop(removed: readonly Segment[] = []): void {
     this.#captured = []
+    this.#unstored = this.#unstored.filter(segment => !removed.includes(segment))
     this.#noteClean()
   }
 

@@ -356,10 +356,10 @@ export class PartitionLog {
   #full(error: EnvError, cut: Promise<void>): void {
     this.#refusal = error
     this.#world.env.logger.log('error', 'refused produce: the disk is full', { ...this.#home.name, error })
-    this.#checkpoints.drop()
     const endOffset = this.#writer.writtenOffset
     this.#logEndOffset = endOffset
     const unwritten = this.#segments.filter(segment => segment.writtenBytes === 0)
+    this.#checkpoints.drop(unwritten)
     this.#segments = this.#segments.filter(segment => segment.writtenBytes > 0)
     this.#storedEpochs.change(epochs => epochs.truncateFromEnd(endOffset + 1))
     this.#alone(async () => {

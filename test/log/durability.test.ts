@@ -271,6 +271,28 @@ describe('a failing disk', () => {
     })
   })
 
+  test('segments that were given up on a full disk are not listed when they come again', async () => {
+    const lab = new Lab(12, { config: { segmentBytes: 300 } })
+    await lab.run(async () => {
+      await lab.open()
+      lab.append(['first'])
+      await lab.acked()
+      lab.world.host('a').storage.failNext({ operation: 'open', path: '.log', code: 'ENOSPC' })
+      for (let i = 0; i < 5; i++) lab.append(['x'.repeat(100), 'x'.repeat(90)])
+      await lab.until(() => lab.log.refusal !== undefined)
+      await sleep(lab.env.clock, 50)
+      lab.log.resume()
+      await lab.until(() => lab.log.refusal === undefined)
+      for (let i = 0; i < 3; i++) lab.append(['y'.repeat(150)])
+      await lab.acked()
+      for (let i = 0; i < 8; i++) lab.append(['z'.repeat(150)])
+      await lab.acked()
+      await lab.crash({ power: true })
+      expect([lab.verdict, lab.log.logEndOffset]).toEqual(['clean', 12])
+      expect((await lab.readAll()).length).toBe(12)
+    })
+  })
+
   test('a failed write to meta stops the node', async () => {
     const lab = new Lab(10)
     await lab.run(async () => {
