@@ -37,6 +37,8 @@ export const ADVERTISED: readonly AdvertisedApi[] = [
   /* IncrementalAlterConfigs */ { apiKey: 44, minVersion: 0, maxVersion: 1 },
   /* ListPartitionReassignments */ { apiKey: 46, minVersion: 0, maxVersion: 0 },
   /* OffsetDelete */ { apiKey: 47, minVersion: 0, maxVersion: 0 },
+  /* DescribeQuorum */ { apiKey: 55, minVersion: 0, maxVersion: 2 },
+  /* UpdateFeatures */ { apiKey: 57, minVersion: 0, maxVersion: 2 },
   /* DescribeCluster */ { apiKey: 60, minVersion: 0, maxVersion: 2 },
   /* DescribeProducers */ { apiKey: 61, minVersion: 0, maxVersion: 0 },
   /* DescribeTopicPartitions */ { apiKey: 75, minVersion: 0, maxVersion: 0 },

@@ -28,6 +28,8 @@ import { electLeaders } from './api/43-elect-leaders.ts'
 import { incrementalAlterConfigs } from './api/44-incremental-alter-configs.ts'
 import { listPartitionReassignments } from './api/46-list-partition-reassignments.ts'
 import { offsetDelete } from './api/47-offset-delete.ts'
+import { describeQuorum } from './api/55-describe-quorum.ts'
+import { updateFeatures } from './api/57-update-features.ts'
 import { describeCluster } from './api/60-describe-cluster.ts'
 import { describeProducers } from './api/61-describe-producers.ts'
 import { describeTopicPartitions } from './api/75-describe-topic-partitions.ts'
@@ -64,6 +66,8 @@ const ALL: readonly Handler[] = [
   incrementalAlterConfigs,
   listPartitionReassignments,
   offsetDelete,
+  describeQuorum,
+  updateFeatures,
   describeCluster,
   describeProducers,
   describeTopicPartitions,

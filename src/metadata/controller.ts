@@ -10,6 +10,8 @@ import type { AlterConfigs } from '../protocol/api/33-alter-configs.ts'
 import type { CreatePartitions } from '../protocol/api/37-create-partitions.ts'
 import type { ElectLeaders } from '../protocol/api/43-elect-leaders.ts'
 import type { IncrementalAlterConfigs } from '../protocol/api/44-incremental-alter-configs.ts'
+import type { DescribeQuorum } from '../protocol/api/55-describe-quorum.ts'
+import type { UpdateFeatures } from '../protocol/api/57-update-features.ts'
 import { KafkaError, NOT_CONTROLLER } from '../protocol/errors.ts'
 import type { RequestOf, ResponseOf } from '../protocol/schema.ts'
 import type { Leadership, Quorum } from '../raft/quorum.ts'
@@ -27,10 +29,12 @@ import {
 import { decideAlterConfigs, decideIncrementalAlterConfigs } from './configs.ts'
 import type { ApiError, Decision, DecisionContext } from './decision.ts'
 import { decideElectLeaders } from './elections.ts'
+import { decideUpdateFeatures } from './features.ts'
 import { applyRecord, copyImage, type MetadataImage } from './image.ts'
 import { decideCreatePartitions } from './new-partitions.ts'
 import { decideAllocateProducerIds, type ProducerIdBlock } from './producer-ids.ts'
 import type { ImageListener, MetadataPublisher } from './publisher.ts'
+import { describeQuorum } from './quorum-state.ts'
 import { encodeRecord, type MetadataRecord } from './records.ts'
 import { decideCreateTopics, decideDeleteTopics } from './topics.ts'
 
@@ -52,6 +56,9 @@ export interface ControllerOperations {
   incrementalAlterConfigs(request: RequestOf<typeof IncrementalAlterConfigs>): Promise<Answer<ResponseOf<typeof IncrementalAlterConfigs>>>
   alterConfigs(request: RequestOf<typeof AlterConfigs>): Promise<Answer<ResponseOf<typeof AlterConfigs>>>
   electLeaders(request: RequestOf<typeof ElectLeaders>): Promise<Answer<ResponseOf<typeof ElectLeaders>>>
+  updateFeatures(request: RequestOf<typeof UpdateFeatures>): Promise<Answer<ResponseOf<typeof UpdateFeatures>>>
+  /** Decides nothing: who leads knows how far everybody is. */
+  describeQuorum(request: RequestOf<typeof DescribeQuorum>): Promise<Answer<ResponseOf<typeof DescribeQuorum>>>
   /** A broker found one of its logs damaged while it ran. */
   ruinReplica(replica: RuinedReplica): Promise<Answer<ApiError>>
   registerBroker(registration: BrokerRegistration): Promise<Answer<ApiError & { readonly brokerEpoch: number }>>
@@ -123,6 +130,16 @@ export class Controller implements ControllerOperations {
   }
   electLeaders(request: RequestOf<typeof ElectLeaders>) {
     return this.#decide((image, context) => decideElectLeaders(image, request, context))
+  }
+  updateFeatures(request: RequestOf<typeof UpdateFeatures>) {
+    return this.#decide((image, context) => decideUpdateFeatures(image, request, context))
+  }
+  describeQuorum(request: RequestOf<typeof DescribeQuorum>) {
+    const { quorum } = this.#options
+    return this.#decide(image => ({
+      records: [],
+      response: describeQuorum(image, request, { quorum, wallTimeMs: this.#env.clock.wallTime() }),
+    }))
   }
   ruinReplica(replica: RuinedReplica) {
     return this.#decide((image, context) => decideRuinReplica(image, replica, context))

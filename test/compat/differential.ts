@@ -21,6 +21,7 @@ import { METADATA } from './differential/metadata.ts'
 import { OFFSETS } from './differential/offsets.ts'
 import { Peer, type Setting, type VersionRange } from './differential/peer.ts'
 import { PRODUCE } from './differential/produce.ts'
+import { QUORUM } from './differential/quorum.ts'
 import type { Scenario } from './differential/scenario.ts'
 import { TOPICS } from './differential/topics.ts'
 import { ROOT } from './root.ts'
@@ -35,6 +36,7 @@ const SCENARIOS: readonly Scenario[] = [
   ...CONFIGS,
   ...GROUPS,
   ...ADMIN,
+  ...QUORUM,
 ]
 const KAFKA_LOCAL = join(ROOT, '..', 'shared', 'tools', 'kafka-local')
 const CLUSTER = 'ottla-differential'

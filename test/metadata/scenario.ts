@@ -11,6 +11,7 @@ import {
 import { decideAlterConfigs, decideIncrementalAlterConfigs } from '../../src/metadata/configs.ts'
 import type { Decision, DecisionContext } from '../../src/metadata/decision.ts'
 import { decideElectLeaders } from '../../src/metadata/elections.ts'
+import { decideUpdateFeatures } from '../../src/metadata/features.ts'
 import { applyRecord, emptyImage, type MetadataImage } from '../../src/metadata/image.ts'
 import { decideCreatePartitions } from '../../src/metadata/new-partitions.ts'
 import { decideAllocateProducerIds } from '../../src/metadata/producer-ids.ts'
@@ -75,6 +76,8 @@ export class Conversation {
         return this.#alter(verb, words)
       case 'elect':
         return this.#elect(words)
+      case 'level':
+        return this.#level(words)
       case 'show':
         return this.image.topics.get(words[0]!)?.partitions.map(state => partition(words[0]!, state)) ?? ['no such topic']
       default:
@@ -96,7 +99,7 @@ export class Conversation {
     return [...show(response), ...lines]
   }
 
-  /** `1 dir=B rack=r clean fenced same logs=orders-0:torn+loose,orders-1:corrupt` */
+  /** `1 dir=B rack=r clean fenced same logs=orders-0:torn+loose,orders-1:corrupt features=metadata.version:7:30` */
   #registration(words: readonly string[]): BrokerRegistration {
     const brokerId = Number(words[0])
     const option = optionsOf(words)
@@ -111,7 +114,10 @@ export class Conversation {
       previousBrokerEpoch: words.includes('clean') ? existing!.brokerEpoch : -1,
       rack: option('rack') ?? null,
       listeners: words.includes('deaf') ? [] : [{ name: 'PLAINTEXT', host: 'h', port: 1, securityProtocol: 'PLAINTEXT' }],
-      features: [],
+      features: list(option('features')).map(feature => {
+        const [name, minVersion, maxVersion] = feature.split(':')
+        return { name: name!, minVersion: Number(minVersion), maxVersion: Number(maxVersion) }
+      }),
       fenced: words.includes('fenced'),
       partitions: list(option('logs')).map(log => {
         const [, topic, number, verdict, loose] = /^(.*)-(\d+):([a-z]+)(\+loose)?$/.exec(log)!
@@ -224,6 +230,17 @@ export class Conversation {
         partitionResult.map(p => `${topic}-${p.partitionId} ${error(p)}`),
       ),
     ])
+  }
+
+  /** `metadata.version=30 & group.version=1 down validateOnly`; up when it is not said, `down`, `unsafe` or `sideways` */
+  #level(words: readonly string[]): string[] {
+    const featureUpdates = split(words).map(([update = '', how]) => {
+      const [feature, level] = pair(update)
+      const upgradeType = ({ down: 2, unsafe: 3, sideways: 7 } as Record<string, number>)[how ?? ''] ?? 1
+      return { feature, maxVersionLevel: Number(level), allowDowngrade: false, upgradeType }
+    })
+    const request = { timeoutMs: 1, featureUpdates, validateOnly: words.includes('validateOnly') }
+    return this.#take(decideUpdateFeatures(this.image, request, this.#context), r => [error(r)])
   }
 
   #bytes(length: number): Buffer {

@@ -48,6 +48,27 @@ export function adminChecks(java: JavaTools, world: World): Check[] {
       },
     },
     {
+      name: 'MetadataQuorumCommand: the leader, its lag and the voters',
+      async run() {
+        const status = await tool('MetadataQuorumCommand', 'describe', '--status')
+        expectTrue(/LeaderId: +1\n/.test(status) && /MaxFollowerLag: +0\n/.test(status), `it said ${status}`)
+        expectTrue(/CurrentVoters: +\[\{"id": 1[,}]/.test(status), `it said ${status}`)
+        const replication = await tool('MetadataQuorumCommand', 'describe', '--replication', '--human-readable')
+        expectTrue(/^1\s+[\w-]{22}\s+\d+\s+0\s+\d+ ms ago\s+\d+ ms ago\s+Leader/m.test(replication), `it said ${replication}`)
+      },
+    },
+    {
+      name: 'FeatureCommand: described, an upgrade tried and one refused',
+      async run() {
+        const described = await tool('FeatureCommand', 'describe')
+        expectTrue(/^Feature: metadata\.version\s.*FinalizedVersionLevel: (4\.3-IV0|UNKNOWN 30)/m.test(described), `it said ${described}`)
+        const tried = await tool('FeatureCommand', 'upgrade', '--feature', 'metadata.version=30', '--dry-run')
+        expectTrue(tried.includes('metadata.version can be upgraded to 30.'), `it said ${tried}`)
+        const refused = await tool('FeatureCommand', 'upgrade', '--feature', 'metadata.version=31').catch((error: Error) => error.message)
+        expectTrue(refused.includes('only supports versions 7-30'), `it said ${refused}`)
+      },
+    },
+    {
       name: 'LeaderElectionCommand: where the leader is the wanted one',
       async run() {
         const topic = await filled('java-elected')

@@ -77,6 +77,17 @@ export const ALLOWED: readonly Allowed[] = [
   },
   { step: /^api versions: features/, reason: 'Only features that exist are told: no groups, transactions or share groups yet.' },
   {
+    step: /^update features: streams.version 0, type 1/,
+    reason: 'A new Kafka cluster runs at streams.version 1, which 0 would lower; ours has no streams groups.',
+  },
+  {
+    step: /^describe quorum: the log/,
+    path: /replicaDirectoryId$/,
+    when: (kafka, ottla) => kafka === '"none"' && ottla === '"some"',
+    reason: 'Voters are always told with their directory id; Kafka’s have one only where kraft.version is 1.',
+  },
+  { step: /^describe quorum: the log/, path: /^nodes.0.listeners$/, reason: 'Voters have no listener of their own.' },
+  {
     step: /^api versions: version 99 without a client id/,
     reason: 'The header of an unknown ApiVersions version is not read beyond the correlation id.',
   },

@@ -1,0 +1,56 @@
+// DescribeQuorum (55): who leads the metadata log, who votes, and how far they are. The response is the body of that API. KIP-595, KIP-836, KIP-853.
+// Only the leader can tell. Its own fetch and catching up are always now, as in org.apache.kafka.raft.RaftUtil.
+// Where we differ from Kafka: a voter is shown without endpoints, because voters have no listener for clients.
+import type { DescribeQuorum } from '../protocol/api/55-describe-quorum.ts'
+import { errorMessage, NONE, UNKNOWN_TOPIC_OR_PARTITION } from '../protocol/errors.ts'
+import type { RequestOf, ResponseOf } from '../protocol/schema.ts'
+import type { Quorum } from '../raft/quorum.ts'
+import { ZERO_UUID } from '../util/uuid.ts'
+import type { MetadataImage } from './image.ts'
+
+const TOPIC = '__cluster_metadata'
+
+export function describeQuorum(
+  image: MetadataImage,
+  { topics }: RequestOf<typeof DescribeQuorum>,
+  { quorum, wallTimeMs }: { readonly quorum: Quorum; readonly wallTimeMs: number },
+): ResponseOf<typeof DescribeQuorum> {
+  const [first] = topics
+  const isTheLog =
+    topics.length === 1 && first!.topicName === TOPIC && first!.partitions.length === 1 && first!.partitions[0]!.partitionIndex === 0
+  if (!isTheLog) return unknown(topics)
+  const voter = {
+    replicaId: quorum.nodeId,
+    replicaDirectoryId: image.brokers.get(quorum.nodeId)?.directoryId ?? ZERO_UUID,
+    logEndOffset: quorum.logEndOffset,
+    lastFetchTimestamp: wallTimeMs,
+    lastCaughtUpTimestamp: wallTimeMs,
+  }
+  const partition = {
+    partitionIndex: 0,
+    errorCode: NONE,
+    leaderId: quorum.leaderId,
+    leaderEpoch: quorum.epoch,
+    highWatermark: quorum.committedOffset,
+    currentVoters: [voter],
+    observers: [],
+  }
+  return {
+    errorCode: NONE,
+    topics: [{ topicName: TOPIC, partitions: [partition] }],
+    nodes: [{ nodeId: quorum.nodeId, listeners: [] }],
+  }
+}
+
+function unknown(topics: RequestOf<typeof DescribeQuorum>['topics']): ResponseOf<typeof DescribeQuorum> {
+  const error = { errorCode: UNKNOWN_TOPIC_OR_PARTITION, errorMessage: errorMessage(UNKNOWN_TOPIC_OR_PARTITION) }
+  const nobody = { leaderId: 0, leaderEpoch: 0, highWatermark: 0, currentVoters: [], observers: [] }
+  return {
+    errorCode: NONE,
+    topics: topics.map(({ topicName, partitions }) => ({
+      topicName,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, ...error, ...nobody })),
+    })),
+    nodes: [],
+  }
+}
