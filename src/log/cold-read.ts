@@ -11,6 +11,8 @@ const MAX_READ_BYTES = 4 * 1024 * 1024
 const MIN_READ_BYTES = 16 * 1024
 /** Reads of a segment that is cut again and again; then whoever wants the bytes may ask again. */
 const CUT_TRIES = 3
+/** A slice holds at most so many times its own bytes. */
+const MAX_HELD_PER_BYTE = 4
 /** On top when the position is only near the batch wanted. */
 const SEARCH_BYTES = 32 * 1024
 
@@ -98,6 +100,11 @@ interface ReadChunk {
 }
 
 function sliceOf({ bytes, lease }: ReadChunk, nextOffset: number, endPosition: number): ColdSlice {
+  if (bytes.buffer.byteLength > MAX_HELD_PER_BYTE * bytes.length) {
+    const own = Buffer.from(bytes)
+    lease?.release()
+    return { chunks: [own], sizeBytes: own.length, nextOffset, endPosition }
+  }
   return { chunks: [bytes], sizeBytes: bytes.length, nextOffset, endPosition, leases: lease === undefined ? undefined : [lease] }
 }
 

@@ -16,10 +16,12 @@ export const UNFLUSHED_WINDOW_BYTES = 8 * 1024 * 1024
 /** Bytes of one write. A larger batch is a write of its own. */
 const WRITE_BYTES = 1024 * 1024
 /**
- * Chunks whose average is at most this are copied into one: cheaper to write, to keep and to send than many small ones. A single one too: it may be
- * a small part of a large request, whose memory it would hold in the hot tail.
+ * Chunks whose average is at most this are copied into one: cheaper to write, to keep and to send than many small ones. A single one too, whose
+ * memory the hot tail would hold.
  */
 const SMALL_CHUNK_BYTES = 4096
+/** What the hot tail keeps holds at most so many times its own bytes: a chunk may be a small part of a large request, whose memory it would keep. */
+const MAX_HELD_PER_KEPT_BYTE = 4
 /** The door to the disk joins a few small chunks better. */
 const MANY_CHUNKS = 256
 /** Even a log that promises unflushed records is flushed after so many bytes, to bound recovery and what a power cut takes. */
@@ -202,11 +204,12 @@ export class LogWriter {
     this.#startedOffset = group.endOffset
     group.isKept = this.#owner.keepsWritten()
     if (group.sizeBytes <= group.chunks.length * SMALL_CHUNK_BYTES && (group.isKept || group.chunks.length > MANY_CHUNKS)) join(group)
+    else if (group.isKept) detach(group)
     file.write(group.chunks, group.segment.writtenBytes, error => {
       this.#writing = false
       if (this.#stopped !== undefined) this.#rest()
       else if (error === undefined) this.#wrote(group)
-      else if (isFull(error)) this.#full(error, cutFile(file, group.segment.writtenBytes))
+      else if (isFull(error)) this.#full(error, cutFile(group.segment))
       else this.#fail(error)
     })
   }
@@ -393,10 +396,22 @@ function join(group: WriteGroup): void {
   group.leases = [undefined]
 }
 
+/** Copies the chunks that would hold much more memory than their own. */
+function detach(group: WriteGroup): void {
+  for (const [i, chunk] of group.chunks.entries()) {
+    if (chunk.buffer.byteLength <= MAX_HELD_PER_KEPT_BYTE * chunk.length) continue
+    group.chunks[i] = Buffer.from(chunk)
+    group.leases[i]?.release()
+    group.leases[i] = undefined
+  }
+}
+
 /** Durably: what a failed write left behind must not come back. */
-async function cutFile(file: DiskFile, size: number): Promise<void> {
-  await file.truncate(size)
-  await flushFile(file)
+function cutFile(segment: Segment): Promise<void> {
+  return segment.use(async file => {
+    await file.truncate(segment.writtenBytes)
+    await flushFile(file)
+  })
 }
 
 /** Of the disk, or of the quota on it. */

@@ -116,6 +116,24 @@ describe('the memory of a request', () => {
     })
   })
 
+  test('of a large request is not held for the small part of it that is kept', async () => {
+    const requests = new Requests(7)
+    const { lab } = requests
+    lab.awaited = true
+    await lab.run(async () => {
+      await lab.open()
+      const b = batchOf(['x'.repeat(10_000)])
+      const lease = requests.pool.take(1 << 20)!
+      b.copy(lease.bytes, 500_000)
+      lab.log.appendAsLeader(lease.bytes.subarray(500_000, 500_000 + b.length), { leaderEpoch: 0, origin: 'client', lease })
+      lease.release()
+      await lab.acked()
+      expect(requests.idleBytes).toBe(lease.bytes.length)
+      expect(lab.log.read(EVERYTHING)).not.toBeInstanceOf(Promise)
+      expect((await requests.readAll())[0]).toBe('x'.repeat(10_000))
+    })
+  })
+
   test('comes back when the log is cut or closed', async () => {
     const requests = new Requests(5)
     const { lab } = requests
