@@ -125,8 +125,17 @@ export class LogHome implements SegmentPlace {
     if (found === 'ours') return
     if (found === 'foreign') await this.setAsideFolder()
     await this.disk.makeDirectory(this.directory)
-    this.#identity = await this.disk.open(`${this.directory}/${IDENTITY_FILE}`, 'create')
-    await writeFile(this.#identity, Buffer.from(`version: 0\ntopic_id: ${this.topicId}\n`))
+    const path = `${this.directory}/${IDENTITY_FILE}`
+    const file = await this.disk.open(path, 'create')
+    try {
+      await writeFile(file, Buffer.from(`version: 0\ntopic_id: ${this.topicId}\n`))
+    } catch (error) {
+      // On a full disk the file can be made, and not be written: it is made again when there is room.
+      await file.close()
+      await this.disk.remove(path)
+      throw error
+    }
+    this.#identity = file
     this.#folder = 'ours'
   }
 

@@ -251,6 +251,23 @@ describe('a failing disk', () => {
     },
   )
 
+  test('a full disk at the first file of a log does not keep it from being made later', async () => {
+    const lab = new Lab(17)
+    await lab.run(async () => {
+      await lab.open()
+      lab.world.host('a').storage.failNext({ operation: 'write', path: 'partition.metadata', code: 'ENOSPC' })
+      lab.append(['given up'])
+      await lab.until(() => lab.log.refusal !== undefined)
+      lab.log.resume()
+      await lab.until(() => lab.log.refusal === undefined)
+      lab.append(['taken'])
+      await lab.acked()
+      expect(lab.failures).toEqual([])
+      await lab.reopen()
+      expect(values(await lab.readAll())).toEqual(['taken'])
+    })
+  })
+
   test('a full disk at a roll leaves the closed segment', async () => {
     const lab = new Lab(9, { config: { segmentBytes: 300 } })
     await lab.run(async () => {
