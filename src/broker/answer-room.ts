@@ -53,6 +53,8 @@ export class RoomShare {
   readonly #room: AnswerRoom
   readonly #add: (bytes: number) => void
   #bytes = 0
+  /** How often all was given back. */
+  #round = 0
 
   constructor(room: AnswerRoom, add: (bytes: number) => void) {
     this.#room = room
@@ -68,10 +70,15 @@ export class RoomShare {
   reserve(maxBytes: number): (broughtBytes: number) => void {
     const reserved = Math.min(maxBytes, LARGEST_READ_BYTES)
     this.#take(reserved)
-    return broughtBytes => this.#take(broughtBytes - reserved)
+    const round = this.#round
+    return broughtBytes => {
+      if (round === this.#round) this.#take(broughtBytes - reserved)
+    }
   }
 
+  /** Reads that are still under way count no longer. */
   giveBack(): void {
+    this.#round++
     this.#take(-this.#bytes)
   }
 

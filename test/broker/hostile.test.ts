@@ -216,6 +216,18 @@ describe('answers nobody takes', () => {
     expect(room.hasRoomForBatch).toBe(false)
   })
 
+  test('a read that ends after its fetch is over gives nothing back twice', () => {
+    const room = new AnswerRoom(() => 0)
+    const whole = room.leftBytes
+    const share = room.share()
+    const late = share.reserve(4 * MIB)
+    share.giveBack()
+    const hog = room.share()
+    hog.reserve(4 * MIB)
+    late(1000)
+    expect(whole - room.leftBytes).toBe(4 * MIB)
+  })
+
   test('parked fetches watch a bounded number of partitions', () => {
     const room = new AnswerRoom(() => 0)
     expect(room.watch(90_000)).toBe(true)
