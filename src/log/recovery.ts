@@ -250,6 +250,8 @@ class Recovery {
     const isShort = knownBytes > fileSize
     const from = isShort ? 0 : knownBytes
     if (known !== undefined && from > 0) segment.restore({ ...known, indexedFrom: from })
+    // Batches that are not read are not replayed either.
+    if (this.#scanning && from > 0) this.#producers = undefined
     this.#startReplay(segment.endOffset)
     const visit = (b: Buffer, p: number, position: number) => {
       const fault = this.#batchFault(segment, b, p)

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { EnvError, KvStore } from '../../src/env/env.ts'
 import { EnvError as DoorError } from '../../src/env/env.ts'
+import { Catalog } from '../../src/log/catalog.ts'
 import { DurableState, loadDurableStates, logId } from '../../src/log/durable-state.ts'
 import { LogStore } from '../../src/log/log-store.ts'
 import { DIRECTORY, FOLDER, Lab, recordOf, TOPIC_ID, values } from './lab.ts'
@@ -315,6 +316,26 @@ describe('identity', () => {
         'data/logs/set-aside/1/t-0/00000000000000000000.log',
         'data/logs/set-aside/1/t-0/partition.metadata',
       ])
+    })
+  })
+
+  test('producers are known also when the index lost a segment before the checkpoint', async () => {
+    const lab = new Lab(11, { config: { segmentBytes: 300 } })
+    await lab.run(async () => {
+      await lab.open()
+      for (let baseSequence = 0; baseSequence < 5; baseSequence++) {
+        lab.append([`value ${baseSequence}`], { producerId: 7, producerEpoch: 0, baseSequence })
+        await lab.acked()
+      }
+      const bases = lab.log.segments.map(({ baseOffset }) => baseOffset)
+      expect(bases.at(-1)).toBeLessThan(4)
+      await lab.close()
+      const index = await lab.env.kv.open(`${DIRECTORY}/index`)
+      const catalog = new Catalog(index, logId(TOPIC_ID, 0))
+      await catalog.write([catalog.deleteSegment(bases.at(-2)!)], { sync: true })
+      await index.close()
+      await lab.open({ clean: false })
+      expect(lab.append(['value 4'], { producerId: 7, producerEpoch: 0, baseSequence: 4 })).toMatchObject({ ok: true, duplicate: true })
     })
   })
 
