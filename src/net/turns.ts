@@ -81,6 +81,11 @@ export class Turns {
     if (this.#heavy?.owner !== taker) return
     this.#heavy.timer.cancel()
     this.#heavy = undefined
+    this.#callHeavy()
+  }
+
+  /** The place is free. Whoever is called takes it in his turn, if he is still there then. */
+  #callHeavy(): void {
     for (const next of this.#heavyWaiting) {
       this.#heavyWaiting.delete(next)
       // Not in the time of the one before.
@@ -94,6 +99,8 @@ export class Turns {
     this.#heavyWaiting.delete(taker)
     if (this.#last === taker) this.#last = undefined
     this.heavyDone(taker)
+    // It may have been called before.
+    if (this.#heavy === undefined) this.#callHeavy()
   }
 
   #next(): void {
