@@ -83,10 +83,15 @@ interface NotedFlip {
 }
 
 export class Damages {
-  readonly #flips: NotedFlip[] = []
+  #flips: NotedFlip[] = []
 
   noteFlip(noted: NotedFlip): void {
     this.#flips.push(noted)
+  }
+
+  /** Without its checkpoint a log cannot tell damage near its end from an unflushed end. */
+  noteLostIndex(eventCount: number): void {
+    this.#flips = this.#flips.map(noted => ({ ...noted, clean: false, eventCount }))
   }
 
   /** @returns what is wrong, when everything was read at the end */

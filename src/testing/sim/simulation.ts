@@ -269,6 +269,7 @@ class Simulation {
   }
 
   #loseIndex(share: number): void {
+    this.#damages.noteLostIndex(this.history.events.length)
     const { storage } = this.broker.host
     const index = storage.tree.find(INDEX)
     if (index?.kind !== 'directory' || index.store === undefined) return
