@@ -20,7 +20,7 @@ export {
   SOURCE_STATIC,
   SOURCE_TOPIC,
 } from './config/describe.ts'
-export { CONFIG_KEYS, type ConfigKey, isConfigKey, isTopicKey, KEYS, NO_COMPACTION, TOPIC_KEYS, type TopicKey } from './config/keys.ts'
+export { CONFIG_KEYS, type ConfigKey, isConfigKey, isTopicKey, KEYS, TOPIC_KEYS, type TopicKey } from './config/keys.ts'
 export { clientListeners, type ListenerConfig } from './config/listeners.ts'
 export { parseOverrides } from './config/overrides.ts'
 export { parseProperties } from './config/properties.ts'
@@ -99,6 +99,10 @@ export function topicConfig(config: Config, layers: ConfigLayers): TopicConfig {
     compressionLz4Level: value('compression.lz4.level'),
     compressionZstdLevel: value('compression.zstd.level'),
     cleanupPolicy: value('cleanup.policy') as TopicConfig['cleanupPolicy'],
+    minCleanableDirtyRatio: value('min.cleanable.dirty.ratio'),
+    minCompactionLagMs: value('min.compaction.lag.ms'),
+    maxCompactionLagMs: value('max.compaction.lag.ms'),
+    deleteRetentionMs: value('delete.retention.ms'),
     producerIdExpirationMs: brokerValue(config, layers, 'producer.id.expiration.ms'),
     minInsyncReplicas: value('min.insync.replicas'),
     uncleanLeaderElectionEnable: value('unclean.leader.election.enable'),

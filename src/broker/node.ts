@@ -11,14 +11,15 @@ import { Controller } from '../metadata/controller.ts'
 import { configLayers } from '../metadata/decision.ts'
 import { type Identity, markClean, openIdentity, refuseForeignDirectory } from '../metadata/identity.ts'
 import { MetadataPublisher } from '../metadata/publisher.ts'
-import { whyUnusable } from '../metadata/unusable-directory.ts'
 import type { BrokerListener } from '../metadata/records.ts'
+import { whyUnusable } from '../metadata/unusable-directory.ts'
 import { type IncomingRequest, type ListenerAddress, Server } from '../net/server.ts'
 import { KafkaError, NONE } from '../protocol/errors.ts'
 import { SingleVoterQuorum } from '../raft/single-voter.ts'
 import { type Uuid, uuidFromBytes } from '../util/uuid.ts'
 import type { Broker } from './broker.ts'
 import { clientLimits } from './client-limits.ts'
+import { CompactionTask } from './compaction.ts'
 import { makeRoomToStart } from './disk-reserve.ts'
 import { behindRoom, DiskRoom } from './disk-room.ts'
 import { Dispatcher, isHeavy, mayOverlap } from './dispatch.ts'
@@ -190,6 +191,8 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
     fail,
   })
   lifetime.owns('retention', () => retention.close())
+  const compaction = new CompactionTask(env, { config: () => broker.config, replicas: () => replicas.all(), fail })
+  lifetime.owns('compaction', () => compaction.close())
   lifetime.owns('disk room', () => diskRoom.close())
   diskRoom.start()
 

@@ -2,7 +2,7 @@
 // What is listed has an effect; what has none is not there, or is `fixed`. Broker keys start as server.properties has them; a topic key that is
 // not set takes the value of its broker synonyms.
 // Where we differ from Kafka: log.flush.interval.messages is 1 (an acknowledged record is on disk), default.replication.factor can be changed while
-// the broker runs, cleanup.policy takes only "delete", there is one log directory, and queued.max.request.bytes has a limit.
+// the broker runs, there is one log directory, and queued.max.request.bytes has a limit.
 import { parseOverrides } from './overrides.ts'
 import { type ConfigValue, type Dynamic, type KeyDefinition, LONG_MAX, type Scope, type ValueType } from './values.ts'
 
@@ -57,11 +57,7 @@ const DAY = 24 * HOUR
 
 const CODECS = ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] as const
 const TIMESTAMP_TYPES = ['CreateTime', 'LogAppendTime'] as const
-export const NO_COMPACTION = 'Only "delete" is supported: log compaction is not there yet'
-const deleteOnly = (policies: readonly string[]) => (policies.length === 1 && policies[0] === 'delete' ? undefined : NO_COMPACTION)
-/** Compaction is asked for by the topics we make for ourselves; see checkTopicValues for the others. */
-const deleteOrCompact = (policies: readonly string[]) =>
-  policies.length > 0 && policies.every(policy => policy === 'delete' || policy === 'compact') ? undefined : NO_COMPACTION
+const POLICIES = { oneOf: ['delete', 'compact'], filled: true }
 const perhapsForEver = (value: number) => (value === 0 || value < -1 ? 'Value must be -1 (no limit) or at least 1' : undefined)
 
 // biome-ignore format: a table reads best with one key to a line
@@ -126,8 +122,8 @@ export const KEYS = {
   'segment.jitter.ms': long('topic', 0, 'At most this much is taken off segment.ms at random, so that partitions do not roll together.', { min: 0, ...from('log.roll.jitter.ms', ['log.roll.jitter.hours', HOUR]) }),
   'log.roll.jitter.ms': long('broker', null, 'segment.jitter.ms of topics that do not set it; log.roll.jitter.hours when not set.', { min: 0, ...everywhere, ...from(['log.roll.jitter.hours', HOUR]) }),
   'log.roll.jitter.hours': int('broker', 0, 'log.roll.jitter.ms in hours.', { min: 0 }),
-  'cleanup.policy': list('topic', ['delete'], 'What happens to old segments: they are deleted.', { check: deleteOrCompact, ...from('log.cleanup.policy') }),
-  'log.cleanup.policy': list('broker', ['delete'], 'cleanup.policy of topics that do not set it.', { check: deleteOnly, ...everywhere }),
+  'cleanup.policy': list('topic', ['delete'], 'What happens to old segments: they are deleted, or compacted (the newest record of each key stays), or both.', { ...POLICIES, ...from('log.cleanup.policy') }),
+  'log.cleanup.policy': list('broker', ['delete'], 'cleanup.policy of topics that do not set it.', { ...POLICIES, ...everywhere }),
   'retention.ms': long('topic', 7 * DAY, 'Segments whose newest record is older are deleted; -1: never.', { min: -1, ...from('log.retention.ms', ['log.retention.minutes', MINUTE], ['log.retention.hours', HOUR]) }),
   'log.retention.ms': long('broker', null, 'retention.ms of topics that do not set it; log.retention.minutes when not set.', { check: perhapsForEver, ...everywhere, ...from(['log.retention.minutes', MINUTE], ['log.retention.hours', HOUR]) }),
   'log.retention.minutes': int('broker', null, 'log.retention.ms in minutes; log.retention.hours when not set.', { check: perhapsForEver, ...from(['log.retention.hours', 60]) }),
@@ -139,6 +135,21 @@ export const KEYS = {
   'log.index.interval.bytes': int('broker', 4096, 'index.interval.bytes of topics that do not set it.', { min: 0, ...everywhere }),
   'file.delete.delay.ms': long('topic', MINUTE, 'How long the files of deleted data stay.', { min: 0, ...from('log.segment.delete.delay.ms') }),
   'log.segment.delete.delay.ms': long('broker', MINUTE, 'file.delete.delay.ms of topics that do not set it.', { min: 0, ...everywhere }),
+
+  // ------------------------------------------------------------------------------------------------------------------------------ compaction
+  'min.cleanable.dirty.ratio': double('topic', 0.5, 'A log is compacted when more than this share of it has not been yet.', { min: 0, max: 1, ...from('log.cleaner.min.cleanable.ratio') }),
+  'log.cleaner.min.cleanable.ratio': double('broker', 0.5, 'min.cleanable.dirty.ratio of topics that do not set it.', { min: 0, max: 1, ...everywhere }),
+  'min.compaction.lag.ms': long('topic', 0, 'A record is not compacted away while it is younger.', { min: 0, ...from('log.cleaner.min.compaction.lag.ms') }),
+  'log.cleaner.min.compaction.lag.ms': long('broker', 0, 'min.compaction.lag.ms of topics that do not set it.', { min: 0, ...everywhere }),
+  'max.compaction.lag.ms': long('topic', LONG_MAX, 'A log with older records that were not compacted yet is, whatever min.cleanable.dirty.ratio says.', { min: 1, ...from('log.cleaner.max.compaction.lag.ms') }),
+  'log.cleaner.max.compaction.lag.ms': long('broker', LONG_MAX, 'max.compaction.lag.ms of topics that do not set it.', { min: 1, ...everywhere }),
+  'delete.retention.ms': long('topic', DAY, 'How long a tombstone stays after the first compaction that meets it.', { min: 0, ...from('log.cleaner.delete.retention.ms') }),
+  'log.cleaner.delete.retention.ms': long('broker', DAY, 'delete.retention.ms of topics that do not set it.', { min: 0, ...everywhere }),
+  'log.cleaner.enable': bool('broker', true, 'Logs whose cleanup.policy says so are compacted.'),
+  'log.cleaner.backoff.ms': long('broker', 15_000, 'How long the cleaner rests when no log is worth compacting.', { min: 0, ...everywhere }),
+  'log.cleaner.dedupe.buffer.size': long('broker', 128 * MIB, 'Memory for the keys of one compaction, 24 bytes each; a log with more keys is compacted in several rounds.', { min: MIB, ...everywhere }),
+  'log.cleaner.io.buffer.load.factor': double('broker', 0.9, 'How full that memory may become: the fuller, the more it holds, and the slower it is.', { min: 0.01, max: 0.95, ...everywhere }),
+  'log.cleaner.io.max.bytes.per.second': double('broker', Number.MAX_VALUE, 'Compaction reads and writes no more than this.', { min: 1, ...everywhere }),
 
   // --------------------------------------------------------------------------------------------------------------------------------- fetches
   'fetch.max.bytes': int('broker', 55 * MIB, 'The most bytes in one answer to Fetch.', { min: 1024 }),
@@ -160,10 +171,6 @@ export const KEYS = {
   'segment.index.bytes': int('topic', 10 * MIB, 'The index has no size limit of its own.', fixed),
   'compression.lz4.level': int('both', 9, 'The broker compresses with lz4 at its fast level.', { ...fixed, ...from('compression.lz4.level') }),
   'preallocate': bool('topic', false, 'Segment files are never allocated ahead.', fixed),
-  'delete.retention.ms': long('topic', DAY, 'Of compacted topics, which are not there yet.', fixed),
-  'min.cleanable.dirty.ratio': double('topic', 0.5, 'Of compacted topics, which are not there yet.', fixed),
-  'min.compaction.lag.ms': long('topic', 0, 'Of compacted topics, which are not there yet.', fixed),
-  'max.compaction.lag.ms': long('topic', LONG_MAX, 'Of compacted topics, which are not there yet.', fixed),
   'leader.replication.throttled.replicas': list('topic', [], 'Replication is not throttled.', fixed),
   'follower.replication.throttled.replicas': list('topic', [], 'Replication is not throttled.', fixed),
   'remote.storage.enable': bool('topic', false, 'There is no tiered storage.', fixed),

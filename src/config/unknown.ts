@@ -7,7 +7,7 @@ const WITHOUT_EFFECT: readonly (readonly [RegExp, string])[] = [
   [/^socket\.(send|receive)\.buffer\.bytes$/, 'the operating system sizes its socket buffers'],
   [/^(transaction|transactional|share)\./, 'transactions and share groups are not served yet'],
   [/^(group\.(consumer|share|streams|coordinator)|offsets)\./, 'nothing here depends on it'],
-  [/^log\.(cleaner)\./, 'there is no log compaction yet'],
+  [/^log\.cleaner\./, 'one log is compacted at a time, with buffers of a fixed size'],
   [/^(replica|broker\.(heartbeat|session)|controlled\.shutdown|auto\.leader|leader\.imbalance)\./, 'a single node replicates nothing'],
   [/^(ssl|sasl|security|principal)\./, 'listeners are PLAINTEXT'],
   [/^(remote\.log|log\.local)\./, 'there is no tiered storage'],

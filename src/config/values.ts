@@ -85,6 +85,7 @@ export function parseValue(key: string, definition: KeyDefinition, text: string)
 export function formatValue(type: ValueType, value: ConfigValue): string | null {
   if (value === null) return null
   if (Array.isArray(value)) return value.join(',')
+  if (type === 'double') return String(value).replace(/e\+?/, 'E')
   return type === 'long' && value === LONG_MAX ? LONG_MAX_TEXT : String(value)
 }
 

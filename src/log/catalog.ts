@@ -2,6 +2,7 @@
 //
 // Keys: kind (1) · topic id (16) · partition u32 · …            values
 //   'c'                              the checkpoint             version, closed, segmentBase, position, nextOffset, maxTimestamp, firstTimestamp
+//   'd'                              where the dirty part begins  version, offset (compaction)
 //   'p' offset u64                   producer state at offset   as producer-state.ts writes it
 //   's' base u64                     a closed segment           version, sizeBytes, endOffset, maxTimestamp, firstTimestamp
 //   'x' base u64 · position u32      a page of index entries    version u8 and the entries, as offset-index.ts writes them
@@ -32,6 +33,8 @@ export interface ClosedSegment {
 
 export interface CatalogContents {
   checkpoint: Checkpoint | undefined
+  /** Up to here the log was compacted. */
+  cleanedTo: number
   readonly segments: ClosedSegment[]
   /** Offsets at which there is a producer state, ascending. */
   readonly producerStates: { offset: number; bytes: Buffer }[]
@@ -39,14 +42,15 @@ export interface CatalogContents {
 
 const VERSION = 1
 const CHECKPOINT = 0x63
+const CLEANED = 0x64
 const PRODUCERS = 0x70
 const SEGMENT = 0x73
 const PAGE = 0x78
-const KINDS = [CHECKPOINT, PRODUCERS, SEGMENT, PAGE]
+const KINDS = [CHECKPOINT, CLEANED, PRODUCERS, SEGMENT, PAGE]
 const ID_BYTES = 20
 
 export function noCatalog(): CatalogContents {
-  return { checkpoint: undefined, segments: [], producerStates: [] }
+  return { checkpoint: undefined, cleanedTo: 0, segments: [], producerStates: [] }
 }
 
 /** What the database holds of every log, by its id in hex; but for the index pages, which wait until a segment is first read. */
@@ -63,6 +67,7 @@ export async function loadCatalogs(kv: Kv): Promise<Map<string, CatalogContents>
     const numbers = kind === PRODUCERS ? undefined : decodeNumbers(value)
     if (numbers === undefined) continue
     if (kind === CHECKPOINT) contents.checkpoint = checkpointFrom(numbers)
+    else if (kind === CLEANED) contents.cleanedTo = numbers[0] ?? 0
     else contents.segments.push(segmentFrom(Number(key.readBigUInt64BE(at)), numbers))
   }
   return catalogs
@@ -106,6 +111,10 @@ export class Catalog {
   putCheckpoint(c: Checkpoint): KvOperation {
     const value = encodeNumbers([c.closed ? 1 : 0, c.segmentBase, c.position, c.nextOffset, c.maxTimestamp, c.firstTimestamp])
     return { type: 'put', key: this.#key(CHECKPOINT), value }
+  }
+
+  putCleaned(offset: number): KvOperation {
+    return { type: 'put', key: this.#key(CLEANED), value: encodeNumbers([offset]) }
   }
 
   putProducerState(offset: number, bytes: Buffer): KvOperation {

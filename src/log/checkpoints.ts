@@ -50,17 +50,60 @@ export class Checkpoints {
   /** Offset of the stored producer state that stands at no segment's base: the next one replaces it. */
   #floatingState: number | undefined
   #stored: Checkpoint | undefined
+  #cleanedTo: number
   /** The disk is full: the index database is left as it is, which costs time at the next open, not data. */
   #suspended = false
   #writing: Promise<void> = Promise.resolve()
 
-  constructor(o: { catalog: Catalog; pace: CheckpointPace; logger: Logger; fail: (error: Error) => void; stored: Checkpoint | undefined }) {
+  constructor(o: {
+    catalog: Catalog
+    pace: CheckpointPace
+    logger: Logger
+    fail: (error: Error) => void
+    stored: Checkpoint | undefined
+    cleanedTo: number
+  }) {
     this.#catalog = o.catalog
     this.#pace = o.pace
     this.#logger = o.logger
     this.#fail = o.fail
     this.#stored = o.stored
+    this.#cleanedTo = o.cleanedTo
     if (o.stored !== undefined && o.stored.position > 0) this.#floatingState = o.stored.nextOffset
+  }
+
+  /** Up to here the log was compacted. What is lost of it costs a cleaning. */
+  get cleanedTo(): number {
+    return this.#cleanedTo
+  }
+
+  noteCleaned(offset: number): void {
+    this.#cleanedTo = offset
+    if (!this.#suspended) this.#write([this.#catalog.putCleaned(offset)], false)
+  }
+
+  /** The closed segments below are listed as such, and no recovery reads on in the middle of one of them. */
+  get sealedOffset(): number {
+    return this.#stored?.segmentBase ?? 0
+  }
+
+  /** Closed segments whose files are about to be replaced: of what stands there an opening must believe nothing. Durable when it settles. @throws EnvError */
+  async unlist(segments: readonly Segment[]): Promise<void> {
+    const operations = await this.#catalog.deleteProducerStates(segments[0]!.baseOffset + 1, segments.at(-1)!.endOffset)
+    for (const { baseOffset } of segments)
+      operations.push(this.#catalog.deleteSegment(baseOffset), ...(await this.#catalog.deletePages(baseOffset)))
+    await this.#catalog.write(operations, { sync: true })
+  }
+
+  /** Closed segments that are not listed, with all of their index. */
+  list(segments: readonly Segment[]): void {
+    for (const segment of segments) {
+      segment.freshIndex.noteStored(0)
+      this.#write(
+        [...this.#catalog.putPage(segment.baseOffset, segment.freshIndex, segment.sizeBytes), this.#catalog.putSegment(segment)],
+        false,
+      )
+    }
   }
 
   /** @returns whether a capture is due */
@@ -146,6 +189,10 @@ export class Checkpoints {
       const { baseOffset: segmentBase, sizeBytes: position, endOffset: nextOffset, maxTimestamp, firstTimestamp } = segment
       this.#stored = { closed: false, segmentBase, position, nextOffset, maxTimestamp, firstTimestamp }
       operations.push(this.#catalog.putCheckpoint(this.#stored))
+    }
+    if (this.#cleanedTo > segment.endOffset) {
+      this.#cleanedTo = segment.endOffset
+      operations.push(this.#catalog.putCleaned(this.#cleanedTo))
     }
     if (this.#floatingState !== undefined && this.#floatingState < segment.endOffset)
       operations.push(this.#catalog.deleteProducerState(this.#floatingState))

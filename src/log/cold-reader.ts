@@ -1,5 +1,6 @@
 // Reads of a log's older bytes: finds the segment, and remembers where sequential readers were.
 
+import * as batch from '../protocol/batch.ts'
 import { readSegment } from './cold-read.ts'
 import type { Segment } from './segment.ts'
 import { type StoredLog, soundPart } from './verify.ts'
@@ -19,7 +20,19 @@ export class ColdReader {
 
   /** @throws DamagedLogError, EnvError */
   async read(segments: readonly Segment[], bounds: ReadBounds): Promise<LogSlice> {
-    const o = { ...bounds, hasGaps: this.#log.hasGaps() }
+    const hasGaps = this.#log.hasGaps()
+    let slice = await this.#readOn(segments, { ...bounds, hasGaps })
+    while (hasGaps && bounds.withEmpty !== true && slice.sizeBytes > 0 && isEmpty(slice)) {
+      const next = await this.#readOn(segments, { ...bounds, hasGaps, offset: slice.nextOffset })
+      // Nothing but such batches up to the end: better than nothing, for who steps over them.
+      if (next.sizeBytes === 0) break
+      releaseAll(slice)
+      slice = next
+    }
+    return slice
+  }
+
+  async #readOn(segments: readonly Segment[], o: ReadBounds): Promise<LogSlice> {
     for (let at = segmentAt(segments, o.offset); at < segments.length; at++) {
       const segment = segments[at]!
       const cursor = this.#cursors?.get(o.offset)
@@ -37,7 +50,7 @@ export class ColdReader {
     return { chunks: [], sizeBytes: 0, nextOffset: o.offset }
   }
 
-  /** The log was cut. */
+  /** The log was cut, or segments of it are others now. */
   forget(): void {
     this.#cursors = undefined
   }
@@ -50,6 +63,18 @@ export class ColdReader {
       cursors.delete(oldest)
     }
   }
+}
+
+/** Whether no batch of it holds a record. */
+function isEmpty({ chunks }: LogSlice): boolean {
+  for (const chunk of chunks) {
+    for (let p = 0; p < chunk.length; p += batch.batchSize(chunk, p)) if (batch.recordCount(chunk, p) > 0) return false
+  }
+  return true
+}
+
+function releaseAll({ leases = [] }: LogSlice): void {
+  for (const lease of leases) lease.release()
 }
 
 /** The last segment that starts at or before the offset. */

@@ -27,6 +27,13 @@ export interface LogConfig {
   readonly compressionLz4Level: number
   readonly compressionZstdLevel: number
   readonly cleanupPolicy: readonly ('delete' | 'compact')[]
+  /** A compacted log is cleaned when more than this share of it is dirty, or when a dirty record is older than maxCompactionLagMs. */
+  readonly minCleanableDirtyRatio: number
+  /** Segments with a younger record are not cleaned. */
+  readonly minCompactionLagMs: number
+  readonly maxCompactionLagMs: number
+  /** How long a tombstone stays after the first cleaning that meets it. */
+  readonly deleteRetentionMs: number
   readonly producerIdExpirationMs: number
 }
 
@@ -52,5 +59,9 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   compressionLz4Level: 9,
   compressionZstdLevel: 3,
   cleanupPolicy: ['delete'],
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: NO_LIMIT,
+  deleteRetentionMs: 24 * 3600 * 1000,
   producerIdExpirationMs: 24 * 3600 * 1000,
 }

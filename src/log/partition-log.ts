@@ -1,60 +1,48 @@
 // The log of one partition: appends, reads, lookups and the offsets that say how far it is written and flushed. A thin shell: the rules are in
 // validate.ts, producer-state.ts, epochs.ts and retention.ts, the bytes in writer.ts and segment.ts, the opening in recovery.ts.
 
-import { type Env, EnvError } from '../env/env.ts'
+import type { EnvError } from '../env/env.ts'
 import * as batch from '../protocol/batch.ts'
-import {
-  CORRUPT_MESSAGE,
-  KAFKA_STORAGE_ERROR,
-  KafkaError,
-  OFFSET_OUT_OF_RANGE,
-  ProtocolError,
-  RECORD_LIST_TOO_LARGE,
-} from '../protocol/errors.ts'
+import { CORRUPT_MESSAGE, KAFKA_STORAGE_ERROR, KafkaError, OFFSET_OUT_OF_RANGE, RECORD_LIST_TOO_LARGE } from '../protocol/errors.ts'
 import { assert } from '../util/assert.ts'
 import type { Lease } from '../util/buffer-pool.ts'
 import type { Uuid } from '../util/uuid.ts'
 import { type AppendResult, rejected } from './append-result.ts'
-import { type CheckpointPace, Checkpoints } from './checkpoints.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { ColdReader, segmentAt } from './cold-reader.ts'
+import { type CompactedLog, LogCompaction } from './compaction/log-compaction.ts'
 import type { LogConfig } from './config.ts'
 import { findCut } from './cut.ts'
 import { LeaderEpochs } from './epochs.ts'
 import { flushFile, type LogHome } from './home.ts'
-import { HotTail, type HotTailBudget } from './hot-tail.ts'
+import { HotTail } from './hot-tail.ts'
 import type { LogEvents } from './log-events.ts'
+import type { LogWorld } from './log-world.ts'
 import { LooseMark } from './loose-mark.ts'
 import { type ProducerBatch, readProducerBatch } from './producer-batch.ts'
-import type { ProducerBudget } from './producer-budget.ts'
 import { encodeProducers } from './producer-snapshot.ts'
 import type { ProducerState } from './producer-state.ts'
+import { ReadGuard } from './read-guard.ts'
 import { type LoadedLog, type RecoveredLog, type RecoveryOptions, recoverLog, type Verdict } from './recovery.ts'
 import { rebuildProducers } from './replay.ts'
 import { expiredCount } from './retention.ts'
+import { mustRoll } from './roll.ts'
 import type { Segment } from './segment.ts'
 import { StoredEpochs } from './stored-epochs.ts'
 import { firstAtOrAfter, firstWithMaxTimestamp, type OffsetRange, type TimestampedOffset } from './time-lookup.ts'
 import { type UnpackBudget, validateBatch } from './validate.ts'
-import { DamagedLogError, headerFault, type LogSlice, type ReadBounds } from './walk.ts'
+import { sentFault } from './verify.ts'
+import type { DamagedLogError, LogSlice, ReadBounds } from './walk.ts'
 import { isFull, LogWriter, type WriterOwner } from './writer.ts'
 
 export type { AppendResult } from './append-result.ts'
-
-/** What the logs of a node share. */
-export interface LogWorld {
-  readonly env: Env
-  readonly hotTails: HotTailBudget
-  readonly pace: CheckpointPace
-  readonly producers: ProducerBudget
-  /** The node stops. */
-  fail(error: Error): void
-}
 
 export class PartitionLog {
   readonly topic: string
   readonly topicId: Uuid
   readonly partition: number
   readonly epochs: LeaderEpochs
+  readonly compaction: LogCompaction
   readonly #storedEpochs: StoredEpochs
   readonly #world: LogWorld
   readonly #home: LogHome
@@ -63,6 +51,7 @@ export class PartitionLog {
   readonly #checkpoints: Checkpoints
   readonly #hotTail: HotTail
   readonly #loose: LooseMark
+  readonly #reads: ReadGuard
   #config: LogConfig
   #segments: Segment[]
   #producers: ProducerState
@@ -96,7 +85,7 @@ export class PartitionLog {
 
   private constructor(world: LogWorld, home: LogHome, recovered: RecoveredLog, o: { config: LogConfig } & LogEvents) {
     const { env } = world
-    const { state, segments, endOffset } = recovered
+    const { state, segments, endOffset, checkpoint: stored, cleanedTo } = recovered
     this.topic = home.topic
     this.topicId = home.topicId
     this.partition = home.partition
@@ -116,7 +105,9 @@ export class PartitionLog {
     this.#writer = new LogWriter(env.clock, this.#writerOwner(), endOffset)
     const fail = (error: Error) => this.#fail(error)
     this.#storedEpochs = new StoredEpochs({ epochs: this.epochs, durable: home.durable, stored: () => this.#progressed(), fail })
-    this.#checkpoints = new Checkpoints({ catalog: home.catalog, pace: world.pace, logger: env.logger, fail, stored: recovered.checkpoint })
+    this.#checkpoints = new Checkpoints({ catalog: home.catalog, pace: world.pace, logger: env.logger, fail, stored, cleanedTo })
+    this.#reads = new ReadGuard({ logger: env.logger, name: home.name, damaged: error => this.#damaged(error) })
+    this.compaction = new LogCompaction(this.#compacted())
     const wanted = o.config.flushMessages !== 1
     this.#loose = new LooseMark({
       durable: home.durable,
@@ -242,12 +233,10 @@ export class PartitionLog {
   appendAsFollower(records: Buffer): void {
     if (this.#refusal !== undefined) throw new KafkaError(KAFKA_STORAGE_ERROR, `The log takes no records: ${this.#refusal.message}`)
     for (let p = 0; p < records.length; ) {
-      const fault = p + batch.BATCH_HEADER_BYTES > records.length ? `${records.length - p} bytes` : headerFault(records, p)
+      const fault = sentFault(records, p)
       if (fault !== undefined) throw new KafkaError(CORRUPT_MESSAGE, `The leader sent ${fault}`)
       const size = batch.batchSize(records, p)
       const baseOffset = batch.baseOffset(records, p)
-      if (p + size > records.length || !batch.crcIsValid(records, p))
-        throw new KafkaError(CORRUPT_MESSAGE, `The leader sent a damaged batch at offset ${baseOffset}`)
       if (baseOffset < this.#logEndOffset)
         throw new KafkaError(OFFSET_OUT_OF_RANGE, `The leader sent offset ${baseOffset}, the log ends at ${this.#logEndOffset}`)
       if (baseOffset > this.#logEndOffset) this.#noteGap()
@@ -287,13 +276,7 @@ export class PartitionLog {
   /** The segment that takes this batch: the last one, or a new one. */
   #activeSegment(b: Buffer): Segment {
     const active = this.#segments[this.#segments.length - 1]
-    if (active === undefined) return this.#roll(undefined)
-    if (active.sizeBytes === 0) return active
-    const isFull = active.sizeBytes + b.length > this.#config.segmentBytes
-    const timestamp = batch.maxTimestamp(b, 0)
-    const isOld =
-      timestamp >= 0 && active.firstTimestamp >= 0 && timestamp - active.firstTimestamp > this.#config.segmentMs - active.jitterMs
-    return isFull || isOld || !active.canHold(batch.lastOffset(b, 0)) ? this.#roll(active) : active
+    return active === undefined || mustRoll(active, b, this.#config) ? this.#roll(active) : active
   }
 
   #roll(closed: Segment | undefined): Segment {
@@ -342,6 +325,35 @@ export class PartitionLog {
       progressed: () => this.#progressed(),
       full: (error, cut) => this.#full(error, cut),
       failed: error => this.#fail(error),
+    }
+  }
+
+  #compacted(): CompactedLog {
+    return {
+      env: this.#world.env,
+      home: this.#home,
+      checkpoints: this.#checkpoints,
+      config: () => this.#config,
+      segments: () => this.#segments,
+      logStartOffset: () => this.#logStartOffset,
+      producers: () => this.#producers,
+      isOver: () => this.#closed || (this.#refusal !== undefined && !isFull(this.#refusal)),
+      alone: work => this.#alone(work),
+      allowGaps: async () => {
+        if (!this.#hasGaps) await this.#home.durable.setMark('gaps', true)
+        this.#hasGaps = true
+      },
+      replacing: old => this.#replacing(old),
+      damaged: error => this.#damaged(error),
+    }
+  }
+
+  #replacing(old: readonly Segment[]): (by: Segment) => void {
+    const replaced = this.#reads.replacing()
+    return by => {
+      this.#segments = this.#segments.flatMap(segment => (segment === old[0] ? [by] : old.includes(segment) ? [] : [segment]))
+      this.#coldReader.forget()
+      replaced()
     }
   }
 
@@ -420,17 +432,17 @@ export class PartitionLog {
     if (o.offset >= endOffset) return { chunks: [], sizeBytes: 0, nextOffset: o.offset }
     const bounds = endOffset === o.endOffset ? o : { ...o, endOffset }
     if (this.#hotTail.holds(o.offset)) return this.#hotTail.noteRead(this.#hotTail.read(bounds), this.flushedOffset)
-    return this.#guard(async () => this.#hotTail.noteRead(await this.#coldReader.read(this.#segments, bounds), this.flushedOffset))
+    return this.#reads.run(async () => this.#hotTail.noteRead(await this.#coldReader.read(this.#segments, bounds), this.flushedOffset))
   }
 
   /** The first record of the log, below endOffset, whose timestamp is at or after this one. @throws KafkaError KAFKA_STORAGE_ERROR | CORRUPT_MESSAGE */
   offsetForTimestamp(timestamp: number, endOffset: number): Promise<TimestampedOffset | undefined> {
-    return this.#guard(() => firstAtOrAfter([...this.#segments], timestamp, this.#range(endOffset)))
+    return this.#reads.run(() => firstAtOrAfter([...this.#segments], timestamp, this.#range(endOffset)))
   }
 
   /** The first record with the largest timestamp below endOffset; undefined when none has one. @throws as offsetForTimestamp */
   offsetOfMaxTimestamp(endOffset: number): Promise<TimestampedOffset | undefined> {
-    return this.#guard(() => firstWithMaxTimestamp([...this.#segments], this.#range(endOffset)))
+    return this.#reads.run(() => firstWithMaxTimestamp([...this.#segments], this.#range(endOffset)))
   }
 
   /** Stored bytes are not what was written: nothing is appended behind them. */
@@ -441,19 +453,6 @@ export class PartitionLog {
 
   #range(endOffset: number): OffsetRange {
     return { startOffset: this.#logStartOffset, endOffset: Math.min(endOffset, this.#writer.writtenOffset) }
-  }
-
-  /** What goes wrong while reading is the answer to this read; the node goes on. */
-  async #guard<T>(read: () => Promise<T>): Promise<T> {
-    try {
-      return await read()
-    } catch (error) {
-      if (!(error instanceof EnvError || error instanceof DamagedLogError || error instanceof ProtocolError)) throw error
-      this.#world.env.logger.log('error', 'failed to read a log', { ...this.#home.name, error })
-      if (error instanceof DamagedLogError) this.#damaged(error)
-      const code = error instanceof ProtocolError ? CORRUPT_MESSAGE : KAFKA_STORAGE_ERROR
-      throw new KafkaError(code, `The log of ${this.topic}-${this.partition} cannot be read: ${error.message}`, { cause: error })
-    }
   }
 
   // --------------------------------------------------------------------------------------------------------------------- start and end
@@ -552,7 +551,8 @@ export class PartitionLog {
   }
 
   /** Flushes, writes a checkpoint that says so, and closes the files. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    await this.compaction.stop()
     return this.#alone(async () => {
       if (this.#closed) return
       const failed = this.#refusal !== undefined && !isFull(this.#refusal)
@@ -569,10 +569,11 @@ export class PartitionLog {
   }
 
   /** Lets go of everything without writing: the files are about to be deleted. */
-  abandon(): Promise<void> {
+  async abandon(): Promise<void> {
     this.#abandoned = true
     this.#refusal ??= new Error('the log is deleted')
     this.#writer.stop(this.#refusal)
+    await this.compaction.stop()
     return this.#alone(async () => {
       await this.#writer.rested()
       await this.#closeFiles()

@@ -10,6 +10,7 @@
 import * as batch from '../protocol/batch.ts'
 import { BATCH_HEADER_BYTES } from '../protocol/batch.ts'
 import type { CatalogContents, Checkpoint, ClosedSegment } from './catalog.ts'
+import { finishSwaps } from './compaction/swap.ts'
 import type { LogConfig } from './config.ts'
 import type { DurableLogState } from './durable-state.ts'
 import { type EpochEntry, LeaderEpochs } from './epochs.ts'
@@ -33,6 +34,8 @@ export interface RecoveredLog {
   readonly epochs: readonly EpochEntry[]
   /** As it stands in the catalog. */
   readonly checkpoint: Checkpoint | undefined
+  /** Up to where the log was compacted. */
+  readonly cleanedTo: number
   /** The catalog says all this already. */
   readonly catalogIsRight: boolean
   /** What the catalog should no longer hold. */
@@ -137,7 +140,7 @@ class Recovery {
   #isWhole(closed: readonly ClosedSegment[], checkpoint: Checkpoint): boolean {
     const starts = [...closed.map(({ baseOffset }) => baseOffset), checkpoint.segmentBase]
     if (starts[0]! > this.#state.logStartOffset) return false
-    return this.#state.marks.has('gaps') || closed.every(({ endOffset }, i) => endOffset === starts[i + 1])
+    return closed.every(({ endOffset }, i) => endOffset === starts[i + 1])
   }
 
   /** Looking at sizes is cheap: what was cut off a closed segment must not be found out by a reader. */
@@ -198,7 +201,7 @@ class Recovery {
     const found = await home.identify()
     if (found === 'ours') {
       for (const name of home.folderNames) await this.#setAsideFolder(name)
-      return home.fileNames ?? []
+      return finishSwaps(home.disk, home.directory, home.fileNames ?? [])
     }
     if (found === 'foreign') await home.setAsideFolder()
     if (this.#state.marks.has('created')) this.#lost = `the folder is ${found}`
@@ -426,6 +429,7 @@ class Recovery {
       producers,
       epochs: this.#epochs.entries,
       checkpoint: this.#checkpoint,
+      cleanedTo: verdict === 'corrupt' || this.#contents.cleanedTo > endOffset ? 0 : this.#contents.cleanedTo,
       catalogIsRight: (trusted || isRight) && verdict !== 'corrupt',
       stale,
     }

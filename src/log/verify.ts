@@ -1,7 +1,7 @@
 // Bits flip on disks. Batches read from a segment file are looked at before anybody gets them: their checksum, and what lies outside of it.
 
 import * as batch from '../protocol/batch.ts'
-import { DamagedLogError, type LogSlice } from './walk.ts'
+import { DamagedLogError, headerFault, type LogSlice } from './walk.ts'
 
 /** What is known of the log whose bytes they are. */
 export interface StoredLog {
@@ -45,4 +45,13 @@ function faultOf(b: Buffer, p: number, offset: number, log: StoredLog): string |
   const expected = log.leaderEpochOf(lastOffset)
   if (expected >= 0 && epoch !== expected) return `the batch at offset ${baseOffset} is of leader epoch ${epoch}, not ${expected}`
   return undefined
+}
+
+/** What is wrong with the batch at `p` of what a leader sent. */
+export function sentFault(records: Buffer, p: number): string | undefined {
+  if (p + batch.BATCH_HEADER_BYTES > records.length) return `${records.length - p} bytes`
+  const fault = headerFault(records, p)
+  if (fault !== undefined) return fault
+  const isWhole = p + batch.batchSize(records, p) <= records.length
+  return isWhole && batch.crcIsValid(records, p) ? undefined : `a damaged batch at offset ${batch.baseOffset(records, p)}`
 }

@@ -15,6 +15,11 @@ export interface ReadBounds {
   readonly minOneBatch: boolean
   /** Whether offsets may be missing between batches; undefined: nobody knows. */
   readonly hasGaps?: boolean
+  /**
+   * Also batches that compaction left without records. Else they are stepped over where others follow: kafkajs does not step over them, and asks for
+   * them for ever.
+   */
+  readonly withEmpty?: boolean
   /** For bytes that come from a file; without it they get memory of their own. */
   readonly memory?: { take(bytes: number): Lease | undefined } | undefined
 }

@@ -9,7 +9,6 @@ import {
   isConfigKey,
   isTopicKey,
   KEYS,
-  NO_COMPACTION,
   parseBrokerValue,
   parseTopicValue,
 } from '../config.ts'
@@ -73,16 +72,11 @@ export function decideAlterConfigs(
   })
 }
 
-/** Topics the cluster makes for itself. They are to be compacted; until compaction is there they grow. */
-const OWN_TOPICS: ReadonlySet<string> = new Set(['__consumer_offsets', '__transaction_state', '__share_group_state'])
-
 /** What is wrong with the values a topic is given; undefined: nothing. */
-export function checkTopicValues(topic: string, values: Values): string | undefined {
+export function checkTopicValues(values: Values): string | undefined {
   return firstRefusal(values, (name, value) => {
     if (!isTopicKey(name)) throw new ConfigError(name, explainUnknownTopicKey(name))
-    const parsed = parseTopicValue(name, value)
-    if (name !== 'cleanup.policy' || OWN_TOPICS.has(topic) || !(parsed as readonly string[]).includes('compact')) return
-    throw new ConfigError(name, `Invalid value ${value} for configuration ${name}: ${NO_COMPACTION}`)
+    parseTopicValue(name, value)
   })
 }
 
@@ -120,10 +114,7 @@ function decideOne<R extends Resource>(
   if ('errorCode' in after) return after
   // Only what changes is checked: a value of an older version must not stand in the way of others.
   const changed = new Map([...after].filter(([key, value]) => before.get(key) !== value))
-  const wrong =
-    found.scope === 'topic'
-      ? checkTopicValues(topicOfResource(found.resource)!, changed)
-      : checkBrokerValues(changed, resource.resourceName === '')
+  const wrong = found.scope === 'topic' ? checkTopicValues(changed) : checkBrokerValues(changed, resource.resourceName === '')
   if (wrong !== undefined) return apiError(found.scope === 'topic' ? INVALID_CONFIG : INVALID_REQUEST, wrong)
   const removed = [...before.keys()].filter(key => !after.has(key))
   const records = [...removed.map(key => [key, null] as const), ...changed].map(([key, value]): MetadataRecord => {

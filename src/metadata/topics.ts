@@ -173,7 +173,7 @@ function planTopic(
     if (value === null) return apiError(INVALID_CONFIG, `Null value not supported for topic configs: ${name}`)
     configs.set(name, value)
   }
-  const wrong = checkTopicValues(topic.name, configs)
+  const wrong = checkTopicValues(configs)
   if (wrong !== undefined) return apiError(INVALID_CONFIG, wrong)
   const replicas = topic.assignments.length > 0 ? assigned(image, topic) : placed(image, topic, context, defaults)
   return 'errorCode' in replicas ? replicas : { replicas, configs }

@@ -110,8 +110,9 @@ describe('values', () => {
     ['listeners', '', 'The list must not be empty'],
     ['process.roles', 'broker,cook', 'String must be one of: broker, controller'],
     ['log.dirs', '/a,/b', 'A node has one data directory'],
-    ['log.cleanup.policy', 'compact', 'Only "delete" is supported: log compaction is not there yet'],
-    ['log.cleanup.policy', 'compact,delete', 'Only "delete" is supported'],
+    ['log.cleanup.policy', 'compact,archive', 'String must be one of: delete, compact'],
+    ['log.cleanup.policy', '', 'The list must not be empty'],
+    ['log.cleaner.min.cleanable.ratio', '1.1', 'Value must be no more than 1'],
     ['inter.broker.protocol.version', '3.0', 'It cannot be changed here: only 4.4 is accepted'],
   ] as const)('%s=%s is refused: %s', (key, text, message) => {
     expect(() => parseBrokerValue(key, text)).toThrow(ConfigError)
@@ -120,7 +121,7 @@ describe('values', () => {
 
   test.each([
     ['preallocate', 'true', 'only false is accepted'],
-    ['min.compaction.lag.ms', '5', 'only 0 is accepted'],
+    ['compression.lz4.level', '5', 'only 9 is accepted'],
     ['leader.replication.throttled.replicas', '*', 'only the empty value is accepted'],
   ] as const)('a fixed topic key takes its one value and no other: %s=%s', (key, text, message) => {
     expect(() => parseTopicValue(key, text)).toThrow(message)
