@@ -72,6 +72,13 @@ export const ROWS: readonly Row[] = [
   { id: 'tail.with', what: 'produce at 40 MB/s, one consumer at the tail', unit: 'broker CPU-s/GB', better: 'lower' },
   { id: 'sessions.incremental', what: 'fetch of 1,000 partitions, one with data, in a session', unit: 'broker CPU µs', better: 'lower' },
   { id: 'sessions.full', what: 'fetch of 1,000 partitions, one with data, without a session', unit: 'broker CPU µs', better: 'lower' },
+  ...modes.flatMap(([mode, how]): Row[] => [
+    { id: `commits.${mode}.rate`, what: `offset commits, 50 connections, ${how}`, unit: 'commits/s', better: 'higher' },
+    { id: `commits.${mode}.cpu`, what: `offset commits, 50 connections, ${how}`, unit: 'broker CPU µs each', better: 'lower' },
+    { id: `commits.${mode}.size`, what: `offset commits, 50 connections, ${how}`, unit: 'bytes of log each', better: 'lower' },
+  ]),
+  { id: 'commits.restart.time', what: 'process start → a log of 1.1 million commits is loaded', unit: 's', better: 'lower' },
+  { id: 'commits.restart.cpu', what: 'process start → a log of 1.1 million commits is loaded', unit: 'CPU-s', better: 'lower' },
   { id: 'partitions.create', what: '10,000 partitions: created → all have a leader', unit: 's', better: 'lower', ratio: 0.2 },
   { id: 'partitions.rss', what: '10,000 partitions', unit: 'RSS MB', better: 'lower', ratio: 0.5 },
   { id: 'partitions.restart', what: '10,000 partitions: process start → all have a leader', unit: 's', better: 'lower', ratio: 0.1 },

@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util'
 import { Bench } from './bench.ts'
 import { benchCatchUp } from './catch-up.ts'
+import { benchCommits } from './commits.ts'
 import { benchIdle } from './idle.ts'
 import { benchLatency } from './latency.ts'
 import { benchPartitions } from './partitions.ts'
@@ -24,6 +25,7 @@ const CELLS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   'catch-up': benchCatchUp,
   tail: benchTail,
   sessions: benchSessions,
+  commits: benchCommits,
   partitions: benchPartitions,
   idle: benchIdle,
 }
