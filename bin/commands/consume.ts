@@ -1,10 +1,10 @@
 // `ottla consume`: a topic to standard output.
-import type { Admin, ConsumedRecord, Consumer } from '../../src/index.ts'
+import type { Admin, Consumer } from '../../src/index.ts'
 import { type ClientOptions, withKafka } from './connection.ts'
+import { consumeInGroup } from './consume-group.ts'
 import { UsageError, whole } from './failure.ts'
-import { toJsonBytes } from './json-record.ts'
-import { print } from './output.ts'
 import { type Position, parsePosition } from './position.ts'
+import { type Format, formatOf, printAll } from './record-lines.ts'
 
 export interface ConsumeOptions extends ClientOptions {
   readonly fromBeginning?: true
@@ -14,6 +14,9 @@ export interface ConsumeOptions extends ClientOptions {
   readonly exit?: true
   readonly keySeparator?: string
   readonly null: string
+  readonly group?: string
+  readonly commit: boolean
+  readonly instance?: string
 }
 
 interface TopicPartition {
@@ -22,6 +25,8 @@ interface TopicPartition {
 }
 
 export async function consume(topic: string, options: ConsumeOptions): Promise<void> {
+  if (options.group !== undefined) return consumeInGroup(topic, options.group, options)
+  if (!options.commit || options.instance !== undefined) throw new UsageError('--no-commit and --instance belong to a group: give -g GROUP')
   if (options.fromBeginning && options.offset !== undefined) throw new UsageError('--from-beginning and -o are two positions: give one')
   const position: Position = options.fromBeginning ? { type: 'earliest' } : parsePosition(options.offset ?? 'end')
   const chosen = options.partition.map(text => whole('-p', text, 0))
@@ -44,8 +49,7 @@ export async function consume(topic: string, options: ConsumeOptions): Promise<v
       consumer.assign(
         partitions.map((target, i) => ({ ...target, position: clientPosition(position, { start: starts[i] ?? 0, end: ends[i]!.offset }) })),
       )
-      const format = options.json ? jsonLine : plainLine(options)
-      await printRecords(consumer, { count, ends: options.exit ? ends : undefined, format, stopped: () => stopped })
+      await printRecords(consumer, { count, ends: options.exit ? ends : undefined, format: formatOf(options), stopped: () => stopped })
     } catch (error) {
       // What was under way when Ctrl-C came fails, and nobody wants to know.
       if (!stopped) throw error
@@ -94,7 +98,7 @@ interface Printing {
   readonly count: number
   /** Stop there; undefined: never. */
   readonly ends: readonly (TopicPartition & { readonly offset: number })[] | undefined
-  readonly format: (record: ConsumedRecord) => string | readonly Uint8Array[]
+  readonly format: Format
   /** The consumer was closed under our hands. */
   readonly stopped: () => boolean
 }
@@ -106,15 +110,11 @@ async function printRecords(consumer: Consumer, { count, ends, format, stopped }
   let printed = 0
   while (printed < count && (open === undefined || open.length > 0)) {
     const records = await consumer.poll({ maxWaitMs: 1000 })
-    const chunks: Uint8Array[] = []
-    for (const record of records) {
-      if (record.offset >= (endOf.get(record.partition) ?? Number.POSITIVE_INFINITY)) continue
-      if (printed++ === count) break
-      const formatted = format(record)
-      if (typeof formatted === 'string') chunks.push(Buffer.from(formatted))
-      else chunks.push(...formatted)
-    }
-    if (chunks.length > 0) await print(Buffer.concat(chunks))
+    const wanted = records
+      .filter(({ partition, offset }) => offset < (endOf.get(partition) ?? Number.POSITIVE_INFINITY))
+      .slice(0, count - printed)
+    printed += wanted.length
+    await printAll(wanted, format)
     if (stopped()) return
     if (open !== undefined) open = await unfinished(consumer, open)
   }
@@ -123,17 +123,4 @@ async function printRecords(consumer: Consumer, { count, ends, format, stopped }
 async function unfinished<T extends TopicPartition & { readonly offset: number }>(consumer: Consumer, ends: readonly T[]): Promise<T[]> {
   const positions = await Promise.all(ends.map(end => consumer.position(end)))
   return ends.filter((end, i) => positions[i]! < end.offset)
-}
-
-function jsonLine(record: ConsumedRecord): string {
-  const { topic, partition, offset, timestamp, key, value, headers } = record
-  const list = headers.map(header => [header.key, toJsonBytes(header.value)])
-  return `${JSON.stringify({ topic, partition, offset, timestamp, key: toJsonBytes(key), value: toJsonBytes(value), headers: list })}\n`
-}
-
-function plainLine({ keySeparator, null: nullText }: ConsumeOptions): Printing['format'] {
-  const separator = keySeparator === undefined ? undefined : Buffer.from(keySeparator)
-  const absent = Buffer.from(nullText)
-  const lineEnd = Buffer.from('\n')
-  return ({ key, value }) => (separator === undefined ? [value ?? absent, lineEnd] : [key ?? absent, separator, value ?? absent, lineEnd])
 }

@@ -44,6 +44,13 @@ const ADVICE: Readonly<Record<string, string>> = {
   RECORD_TOO_LARGE: 'Raise the limit of the topic: ottla config set --topic NAME max.message.bytes=BYTES, and --max-request-bytes here.',
   OFFSET_OUT_OF_RANGE: 'See the offsets there are: ottla topic describe NAME. Start with --from-beginning to take the oldest.',
   NOT_ENOUGH_REPLICAS: 'Too few replicas are in sync for acks=all. Start the missing brokers, or lower min.insync.replicas.',
+  GROUP_ID_NOT_FOUND: 'See what is there: ottla group list. A consumer makes it: ottla consume TOPIC -g GROUP',
+  NON_EMPTY_GROUP: 'Stop its members first; who they are: ottla group describe GROUP',
+  GROUP_SUBSCRIBED_TO_TOPIC: 'Its members read that topic: stop them first. Who they are: ottla group describe GROUP',
+  UNKNOWN_MEMBER_ID: 'The group has members: stop them first. Who they are: ottla group describe GROUP',
+  INCONSISTENT_GROUP_PROTOCOL:
+    'The members of that group share its partitions by another rule (or are no consumers). Choose another group, or see: ottla group describe GROUP',
+  GROUP_MAX_SIZE_REACHED: 'The group has as many members as the brokers allow (group.max.size).',
   UNSUPPORTED_VERSION: 'The broker is too old, or no Kafka broker.',
 }
 

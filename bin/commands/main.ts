@@ -24,7 +24,9 @@ function program(): Command {
   addPartition(ottla)
   addProduce(ottla)
   addConsume(ottla)
+  addGroup(ottla)
   addConfig(ottla)
+  addCluster(ottla)
   return ottla
 }
 
@@ -125,7 +127,10 @@ At the end one line says what was acknowledged.`,
 function addConsume(ottla: Command): void {
   client(ottla.command('consume <topic>'))
     .description('Print records as they come, until Ctrl-C.')
-    .option('--from-beginning', 'start at the oldest record (default: at the end)')
+    .option('-g, --group <id>', 'read as a member of this group: it shares the partitions, and goes on where it was')
+    .option('--no-commit', 'leave the offsets of the group as they are')
+    .option('--instance <id>', 'a static member of the group, which keeps its partitions while it restarts')
+    .option('--from-beginning', 'start at the oldest record (default: at the end); in a group, where it has committed nothing')
     .option('-o, --offset <position>', 'start here, see below')
     .option('-p, --partition <n,…>', 'only these partitions', (value: string, previous: string[]) => [...previous, ...value.split(',')], [])
     .option('-n, --count <n>', 'stop after so many records')
@@ -136,9 +141,48 @@ function addConsume(ottla: Command): void {
       'after',
       `
 Positions: 1234 an offset · -10 the last ten of each partition · beginning · end · @1700000000000 or 2026-01-31T12:00:00Z the first record at or after
-that time (milliseconds since 1970, or ISO 8601).`,
+that time (milliseconds since 1970, or ISO 8601).
+With -g, what was printed is committed every five seconds and at the end; where to go on is moved with \`ottla group reset-offsets\`.`,
     )
     .action(async (topic, options) => (await import('./consume.ts')).consume(topic, options))
+}
+
+function addGroup(ottla: Command): void {
+  const group = ottla.command('group').description('Look at consumer groups, move their offsets, delete them.')
+  client(group.command('list'))
+    .description('List groups.')
+    .option('--state <name>', 'only those in this state, e.g. Empty or Stable; repeatable', collect, [])
+    .option('--type <name>', 'only those of this type, e.g. classic; repeatable', collect, [])
+    .action(async options => (await import('./group.ts')).list(options))
+  client(group.command('describe <id>'))
+    .description('Show members, what each reads, and how far behind the end it is.')
+    .action(async (id, options) => (await import('./group.ts')).describe(id, options))
+  client(group.command('reset-offsets <id>'))
+    .description('Move the offsets from which a group without members goes on. Shows what would change; --execute does it.')
+    .option('-t, --topic <name[:0,1]>', 'of this topic, or of some of its partitions; repeatable', collect, [])
+    .option('--all-topics', 'of all topics that the group has committed')
+    .option('--to-earliest', 'to the oldest record')
+    .option('--to-latest', 'to the end')
+    .option('--to-offset <n>', 'to this offset')
+    .option('--to-datetime <time>', 'to the first record at or after 2026-01-31T12:00:00Z, or @1700000000000')
+    .option('--shift-by <n>', 'forward by so many records; back with a minus')
+    .option('--execute', 'do it')
+    .action(async (id, options) => (await import('./reset-offsets.ts')).reset(id, options))
+  client(group.command('delete <id...>'))
+    .description('Delete groups without members, and all their offsets.')
+    .option('--if-exists', 'be content when the group is not there')
+    .action(async (ids, options) => (await import('./group.ts')).remove(ids, options))
+  client(group.command('delete-offsets <id>'))
+    .description('Forget what a group has committed of topics that it does not read now.')
+    .option('-t, --topic <name[:0,1]>', 'of this topic, or of some of its partitions; repeatable', collect, [])
+    .action(async (id, options) => (await import('./group.ts')).deleteOffsets(id, options))
+}
+
+function addCluster(ottla: Command): void {
+  const cluster = ottla.command('cluster').description('Look at the cluster.')
+  client(cluster.command('describe'))
+    .description('Show brokers, what they lead, and partitions that lack something.')
+    .action(async options => (await import('./cluster.ts')).describe(options))
 }
 
 function addConfig(ottla: Command): void {
