@@ -3,6 +3,7 @@
 // against what is left (by the smallest size an element can have) and against a budget of memory before anything is allocated, so a hostile
 // frame costs time and memory in proportion to its length, and memory up to maxBytes.
 // A struct that may be null starts with one byte: -1 or 1 in its place, 0 or 1 as a tagged field.
+// In steps: the same decoder as a generator, which stops now and then within its arrays, so that a long message need not be read in one go.
 import { ProtocolError } from './errors.ts'
 import { type CodecFactory, PRECOMPILED } from './precompiled.ts'
 import {
@@ -23,6 +24,10 @@ import type { AnyField, Fields, Layout } from './schema.ts'
 
 /** `whole`: bytes after the message are an error. */
 export type Decoder = (b: Buffer, p: number, end: number, whole: boolean, maxBytes: number) => unknown
+export type SteppedDecoder = (...args: Parameters<Decoder>) => Generator<undefined, unknown>
+
+/** Elements of arrays between two steps. */
+export const STEP_ELEMENTS = 32
 
 const RUNTIME = { ProtocolError, bigInt64, budget, clampedInt64, cursor, float64, text, uuid, uvarint, wideInt64, EMPTY: Buffer.alloc(0) }
 
@@ -31,14 +36,20 @@ export function compileDecoder(name: string, fields: Fields, version: number, fl
   return factory(RUNTIME, name) as Decoder
 }
 
-export function decoderSource(fields: Fields, version: number, flexible: boolean): string {
-  const decoder = new DecoderSource(version, flexible)
+/** Not of the few messages that are compiled ahead: long ones are rare. */
+export function compileSteppedDecoder(name: string, fields: Fields, version: number, flexible: boolean): SteppedDecoder {
+  const factory = new Function('rt', 'name', decoderSource(fields, version, flexible, true)) as CodecFactory
+  return factory(RUNTIME, name) as SteppedDecoder
+}
+
+export function decoderSource(fields: Fields, version: number, flexible: boolean, inSteps = false): string {
+  const decoder = new DecoderSource(version, flexible, inSteps)
   const root = decoder.struct(fields, '')
   return `'use strict'
 const { ${Object.keys(RUNTIME).join(', ')} } = rt
 const bad = (what, why) => { throw new ProtocolError(name + ': ' + (what === '' ? '' : what + ' ') + why) }
-return (b, p, end, whole, maxBytes) => {
-  budget.left = maxBytes
+return ${inSteps ? 'function* (b, p, end, whole, maxBytes) {\n  let step = 0' : '(b, p, end, whole, maxBytes) => {'}
+  ${inSteps ? 'let left' : 'budget.left'} = maxBytes
 ${root.code}
   if (p > end) bad('', 'is cut off')
   if (whole && p < end) bad('', 'is followed by ' + (end - p) + ' more bytes')
@@ -59,11 +70,13 @@ const INLINE: Partial<Record<Layout['kind'], string>> = {
 class DecoderSource {
   readonly #version: number
   readonly #flexible: boolean
+  readonly #inSteps: boolean
   #names = 0
 
-  constructor(version: number, flexible: boolean) {
+  constructor(version: number, flexible: boolean, inSteps: boolean) {
     this.#version = version
     this.#flexible = flexible
+    this.#inSteps = inSteps
   }
 
   /** Statements that read the fields, and the expression of the object they make. */
@@ -167,12 +180,12 @@ else if (${n} === 0) ${variable} = []
 else {
 if (${n}${smallest === 1 ? '' : ` * ${smallest}`} > end - p) bad('${path}', 'has ' + ${n} + ' elements where ' + (end - p) + ' bytes are left')
 if (${n} > ${MAX_ARRAY_LENGTH}) bad('${path}', 'has ' + ${n} + ' elements, more than ${MAX_ARRAY_LENGTH}')
-if ((budget.left -= ${n} * ${decodedSize(element)}) < 0) bad('${path}', 'would make the message too large for memory')
+if ((${this.#inSteps ? 'left' : 'budget.left'} -= ${n} * ${decodedSize(element)}) < 0) bad('${path}', 'would make the message too large for memory')
 const ${list} = new Array(${n})
 for (let ${i} = 0; ${i} < ${n}; ${i}++) {
 let ${item}
 ${this.#read(element, item, path)}
-${list}[${i}] = ${item}
+${list}[${i}] = ${item}${this.#inSteps && element.kind !== 'i32' ? `\nif ((++step & ${STEP_ELEMENTS - 1}) === 0) yield` : ''}
 }
 ${variable} = ${list}
 }`

@@ -2,7 +2,7 @@
 // Room is asked for once per run of fields of fixed size; whatever varies makes its own. Positions kept across such a call (the length of a tagged
 // field) are relative to the chunk, since growing moves it.
 import { assert } from '../util/assert.ts'
-import { absentSource, fixedSize, isIn } from './compile-decode.ts'
+import { absentSource, fixedSize, isIn, STEP_ELEMENTS } from './compile-decode.ts'
 import { KafkaError, UNSUPPORTED_VERSION } from './errors.ts'
 import { type CodecFactory, PRECOMPILED } from './precompiled.ts'
 import type { Fields, Layout } from './schema.ts'
@@ -21,6 +21,7 @@ import {
 } from './writer.ts'
 
 export type Encoder = (value: unknown, w: Writer) => void
+export type SteppedEncoder = (...args: Parameters<Encoder>) => Generator<undefined, void>
 
 const RUNTIME = {
   KafkaError,
@@ -42,13 +43,19 @@ export function compileEncoder(name: string, fields: Fields, version: number, fl
   return factory(RUNTIME, name) as Encoder
 }
 
-export function encoderSource(fields: Fields, version: number, flexible: boolean): string {
-  const encoder = new EncoderSource(version, flexible)
+/** As compileSteppedDecoder. The writer is nobody else's between two steps. */
+export function compileSteppedEncoder(name: string, fields: Fields, version: number, flexible: boolean): SteppedEncoder {
+  const factory = new Function('rt', 'name', encoderSource(fields, version, flexible, true)) as CodecFactory
+  return factory(RUNTIME, name) as SteppedEncoder
+}
+
+export function encoderSource(fields: Fields, version: number, flexible: boolean, inSteps = false): string {
+  const encoder = new EncoderSource(version, flexible, inSteps)
   const body = encoder.struct(fields, 'o', '')
   return `'use strict'
 const { ${Object.keys(RUNTIME).join(', ')} } = rt
 const noNull = what => { throw new KafkaError(${UNSUPPORTED_VERSION}, name + ': ' + what + ' cannot be null') }
-return (o, w) => {
+return ${inSteps ? 'function* (o, w) {\n  let step = 0' : '(o, w) => {'}
   let b = w.buffer, p = w.position
 ${body}
   w.position = p
@@ -73,11 +80,13 @@ const VARINT = (x: string) => `if (${x} < 128) b[p++] = ${x}; else p = putUvarin
 class EncoderSource {
   readonly #version: number
   readonly #flexible: boolean
+  readonly #inSteps: boolean
   #names = 0
 
-  constructor(version: number, flexible: boolean) {
+  constructor(version: number, flexible: boolean, inSteps: boolean) {
     this.#version = version
     this.#flexible = flexible
+    this.#inSteps = inSteps
   }
 
   /** Statements that write the fields of the object in variable `o`. */
@@ -170,7 +179,7 @@ ${I32(low)}
 ${this.#count(n, compact)}
 for (let ${i} = 0; ${i} < ${n}; ${i}++) {
 const ${item} = ${x}[${i}]
-${run.source()}
+${run.source()}${this.#inSteps && layout.element!.layout.kind !== 'i32' ? `\nif ((++step & ${STEP_ELEMENTS - 1}) === 0) yield` : ''}
 }`
   }
 

@@ -54,6 +54,20 @@ export function encodeResponse<A extends Api>(api: A, version: number, correlati
   return withLength(w)
 }
 
+/** As encodeResponse, for answers that are too long for one go (see Codec.encodeInSteps). */
+export function* encodeResponseInSteps<A extends Api>(
+  api: A,
+  version: number,
+  correlationId: number,
+  body: ResponseOf<A>,
+): Generator<undefined, Uint8Array[]> {
+  const w = new Writer()
+  w.int32(0)
+  ResponseHeaderSchema.at(responseHeaderVersion(api, version)).encode({ correlationId }, w)
+  yield* api.res(version).encodeInSteps(body, w)
+  return withLength(w)
+}
+
 /**
  * A whole request, its length included; large `records` are passed on by reference.
  * @throws KafkaError UNSUPPORTED_VERSION (null where this version has none) | INVALID_REQUEST (a string above 32767 bytes)
