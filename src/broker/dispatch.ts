@@ -1,11 +1,14 @@
 // From a frame to an answer: header → codec → handler → encode. Whose fault an error is decides what happens:
 // the peer's (ProtocolError, an API or version that is not served) closes its connection and harms nobody else; an expected one is data; ours
 // (a failed assertion) stops the node. Whatever happens, a request that can be answered is answered.
+
+import type { Clock } from '../env/env.ts'
 import { EnvError } from '../env/env.ts'
-import type { IncomingRequest } from '../net/server.ts'
+import type { IncomingRequest, ServerConnection } from '../net/server.ts'
 import { ApiVersions } from '../protocol/api/18-api-versions.ts'
+import { STEP_ELEMENTS } from '../protocol/codec.ts'
 import { KAFKA_STORAGE_ERROR, KafkaError, ProtocolError, UNKNOWN_SERVER_ERROR } from '../protocol/errors.ts'
-import { decodeRequestHeader, encodeResponse, type RequestHeader } from '../protocol/message.ts'
+import { decodeRequestHeader, encodeResponse, encodeResponseInSteps, type RequestHeader } from '../protocol/message.ts'
 import type { Api } from '../protocol/schema.ts'
 import { AssertionError } from '../util/assert.ts'
 import type { Lease } from '../util/buffer-pool.ts'
@@ -15,9 +18,10 @@ import { HANDLERS } from './apis.ts'
 import type { Broker } from './broker.ts'
 import { type Answer, CloseConnection, type Handler, NO_RESPONSE, type RequestContext } from './handler.ts'
 import { releaseAll } from './read-memory.ts'
+import { Slices } from './slices.ts'
 
 const PRODUCE = 0
-/** What a request may decode to, by the estimate of the codec: more than 25,000 names or partitions; beyond, its connection is closed. */
+/** What a request may decode to, by the estimate of the codec: 20,000 partitions of a fetch, 25,000 to 60,000 names; beyond, its connection is closed. */
 const MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 interface Served {
@@ -54,31 +58,39 @@ export class Dispatcher {
   }
 
   receive(request: IncomingRequest): void {
-    let read: ReadRequest
     try {
-      read = readRequest(request.frame)
+      const { frame } = request
+      const addressed = readAddress(frame)
+      if (addressed === 'unknown version of ApiVersions') {
+        request.respond(encodeResponse(ApiVersions, 0, frame.readInt32BE(4), unsupportedApiVersions()))
+        return
+      }
+      const { handler, header } = addressed
+      const context = new Context(this.#broker, request, header)
+      const codec = handler.api.req(header.apiVersion)
+      if (isHeavy(frame)) {
+        const steps = codec.decodeInSteps(frame, header.bodyStart, frame.length, MAX_REQUEST_BYTES)
+        context.slices.run(steps, STEP_ELEMENTS).then(
+          body => this.#serve({ request, ...addressed, context, body: body as never }),
+          error => this.#unreadable(error, request),
+        )
+        return
+      }
+      // What stands behind the message is ignored, as in Kafka: librdkafka 2.15 leaves three bytes behind a Metadata v13 that asks for brokers only.
+      const body = codec.decodePrefix(frame, header.bodyStart, frame.length, MAX_REQUEST_BYTES) as never
+      this.#serve({ request, handler, header, context, body })
     } catch (error) {
-      if (error instanceof ProtocolError) request.close(error.message)
-      else this.#stop(error, request)
-      return
+      this.#unreadable(error, request)
     }
-    if (read === 'unknown version of ApiVersions') {
-      const correlationId = request.frame.readInt32BE(4)
-      request.respond(encodeResponse(ApiVersions, 0, correlationId, unsupportedApiVersions()))
-      return
-    }
-    const { header } = read
-    if (header.apiKey !== PRODUCE) request.letGo()
-    const context: RequestContext = {
-      version: header.apiVersion,
-      clientId: header.clientId,
-      connection: request.connection,
-      lease: request.lease,
-    }
-    this.#serve({ request, ...read, context })
+  }
+
+  #unreadable(error: unknown, request: IncomingRequest): void {
+    if (error instanceof ProtocolError) request.close(error.message)
+    else this.#stop(error, request)
   }
 
   #serve(work: Work): void {
+    if (work.header.apiKey !== PRODUCE) work.request.letGo()
     let answer: Answer<Api> | Promise<Answer<Api>>
     try {
       answer = work.handler.answer(this.#broker, work.body, work.context)
@@ -97,6 +109,15 @@ export class Dispatcher {
   }
 
   #send(work: Work, answer: Answer<Api>): void {
+    if (work.context.wasLong && answer !== NO_RESPONSE && !(answer instanceof CloseConnection)) {
+      const { handler, header } = work
+      const steps = encodeResponseInSteps(handler.api, header.apiVersion, header.correlationId, answer as never)
+      work.context.slices.run(steps, STEP_ELEMENTS).then(
+        outcome => this.#settle(work, outcome),
+        error => this.#answerFailure(work, error),
+      )
+      return
+    }
     let outcome: Outcome
     try {
       outcome = encodeAnswer(work, answer)
@@ -104,6 +125,10 @@ export class Dispatcher {
       this.#answerFailure(work, error)
       return
     }
+    this.#settle(work, outcome)
+  }
+
+  #settle(work: Work, outcome: Outcome): void {
     if (work.handler.keepsNothing) work.request.lease?.release()
     settle(work.request, outcome, work.context.answerLeases)
   }
@@ -145,15 +170,41 @@ interface Work {
   readonly header: RequestHeader
   /** Decoded by the codec of `handler.api`. */
   readonly body: never
-  readonly context: RequestContext
+  readonly context: Context
+}
+
+class Context implements RequestContext {
+  readonly version: number
+  readonly clientId: string
+  readonly connection: ServerConnection
+  readonly lease: Lease | undefined
+  answerLeases: readonly Lease[] | undefined
+  readonly #clock: Clock
+  #slices: Slices | undefined
+
+  constructor(broker: Broker, { connection, lease }: IncomingRequest, { apiVersion, clientId }: RequestHeader) {
+    this.version = apiVersion
+    this.clientId = clientId
+    this.connection = connection
+    this.lease = lease
+    this.#clock = broker.env.clock
+  }
+
+  /** Most requests need none. */
+  get slices(): Slices {
+    this.#slices ??= new Slices(this.#clock, this.connection)
+    return this.#slices
+  }
+
+  get wasLong(): boolean {
+    return this.#slices?.wasLong === true
+  }
 }
 
 const apiOf = (key: number): Api | undefined => served[key]?.handler.api
 
-type ReadRequest = Pick<Work, 'handler' | 'header' | 'body'> | 'unknown version of ApiVersions'
-
 /** @throws ProtocolError what is not served, or cannot be read */
-function readRequest(frame: Buffer): ReadRequest {
+function readAddress(frame: Buffer): Pick<Work, 'handler' | 'header'> | 'unknown version of ApiVersions' {
   const header = decodeRequestHeader(frame, apiOf)
   const api = served[header.apiKey]
   if (api === undefined) throw new ProtocolError(`API key ${header.apiKey} is not served`)
@@ -163,9 +214,7 @@ function readRequest(frame: Buffer): ReadRequest {
     if (handler.api === ApiVersions) return 'unknown version of ApiVersions'
     throw new ProtocolError(`${handler.api.name} v${apiVersion} is not served`)
   }
-  // What stands behind the message is ignored, as in Kafka: librdkafka 2.15 leaves three bytes behind a Metadata v13 that asks for brokers only.
-  const body = handler.api.req(apiVersion).decodePrefix(frame, header.bodyStart, frame.length, MAX_REQUEST_BYTES) as never
-  return { handler, header, body }
+  return { handler, header }
 }
 
 type Outcome = Uint8Array[] | typeof NO_RESPONSE | CloseConnection

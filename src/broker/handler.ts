@@ -4,6 +4,7 @@ import type { ServerConnection } from '../net/server.ts'
 import type { Api, RequestOf, ResponseOf } from '../protocol/schema.ts'
 import type { Lease } from '../util/buffer-pool.ts'
 import type { Broker } from './broker.ts'
+import type { Slices } from './slices.ts'
 
 /** The client asked for no answer (Produce with acks=0). */
 export const NO_RESPONSE = Symbol('no response')
@@ -25,6 +26,8 @@ export interface RequestContext {
   readonly clientId: string
   /** A request that parks must listen to its `onClose`, or a client could park requests without end. */
   readonly connection: ServerConnection
+  /** For lists: in parts, with others in between. Only after, or before, what must be one. */
+  readonly slices: Slices
   /** Of the memory that the request's bytes lie in. Whoever keeps some beyond the answer retains it (see `keepsNothing`). */
   readonly lease: Lease | undefined
   /** Set by the handler: of the memory that its answer refers to, released once the socket has taken it. */

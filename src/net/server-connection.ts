@@ -21,7 +21,7 @@ import { FrameReader } from './frames.ts'
 import { type Exchange, Pipeline } from './pipeline.ts'
 import type { BudgetUser, RequestBudget } from './request-budget.ts'
 import type { IncomingRequest, ServerConnection, ServerOptions } from './server.ts'
-import { TURN_MS, type Turns, type TurnTaker } from './turns.ts'
+import { type Burned, explainedMs, strangerBurned, TOO_LONG_MS, TURN_MS, type Turns, type TurnTaker } from './turns.ts'
 
 const MAX_IN_FLIGHT_BYTES = 8 * 1024 * 1024
 const MAX_IN_FLIGHT_REQUESTS = 256
@@ -55,7 +55,7 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
   readonly clientHost: string
   readonly clientPort: number
   readonly data = new Map<symbol, unknown>()
-  readonly burned = { ms: 0, atMs: 0 }
+  readonly burned: Burned
 
   readonly #env: Env
   readonly #socket: Socket
@@ -103,6 +103,7 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
     this.#options = options
     this.#frames = new FrameReader(options.maxRequestBytes, identity.frames)
     this.#lastActivity = env.clock.now()
+    this.burned = strangerBurned(this.#lastActivity)
     if (options.idleTimeoutMs !== undefined) this.#watchIdle(options.idleTimeoutMs)
     socket.handle({
       data: chunk => this.#read(chunk),
@@ -189,6 +190,13 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
     this.#pumpIfLive()
   }
 
+  rest(tookMs: number): Promise<boolean> {
+    return new Promise(resolve => {
+      // A taker of its own: other requests of this connection may wait beside it.
+      this.#turns.rest({ burned: this.burned, goOn: () => resolve(!this.#isOver) }, tookMs)
+    })
+  }
+
   /**
    * Called now and then: a frame that has begun and does not go on ends the connection.
    * @param isFull  so does an answer of which nothing leaves: its memory is needed
@@ -263,6 +271,8 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
     if (this.#pumping) return
     this.#pumping = true
     const startedAt = this.#env.clock.now()
+    let handedAt = startedAt
+    let excessMs = 0
     while (this.#state === 'open' || this.#state === 'draining') {
       const outcome = this.#pipeline.take()
       if (outcome?.type === 'answer') {
@@ -273,12 +283,18 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
         this.#end(outcome.reason)
       } else if (outcome === undefined) {
         const exchange = this.#pipeline.peek()
-        if (exchange === undefined || this.#blocked || !this.#mayStart(exchange)) break
+        if (exchange === undefined || this.#blocked || !this.#mayStart(exchange, handedAt - startedAt)) break
         this.#turns.begins(this, startedAt)
         this.#pipeline.start()
+        const { length } = exchange.frame
         this.#hand(exchange)
-        const tookMs = this.#env.clock.now() - startedAt
-        if (tookMs >= TURN_MS) this.#turns.rest(this, tookMs)
+        const now = this.#env.clock.now()
+        if (now > handedAt) {
+          this.#turns.spent(now - handedAt)
+          excessMs += Math.max(0, now - handedAt - explainedMs(length))
+          handedAt = now
+          if (excessMs >= TOO_LONG_MS || now - startedAt >= TURN_MS) this.#turns.rest(this, now - startedAt)
+        }
       }
     }
     this.#pumping = false
@@ -287,10 +303,11 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
     this.#steerReading()
   }
 
-  #mayStart(exchange: Exchange): boolean {
+  /** @param workedMs  so far in this pump */
+  #mayStart(exchange: Exchange, workedMs: number): boolean {
     if (this.#turns.isResting(this)) return false
     if (this.#turns.mustWait(this)) {
-      this.#turns.rest(this, 0)
+      this.#turns.defer(this, workedMs)
       return false
     }
     if (this.#options.isHeavy?.(exchange.frame) !== true) return true

@@ -77,6 +77,11 @@ export interface ServerConnection {
   /** What handlers keep for the life of the connection. */
   readonly data: Map<symbol, unknown>
   readonly closed: boolean
+  /**
+   * For work that would take too long in one go: settles when it is this connection's turn again, after it worked for so long.
+   * @returns false when the connection is gone meanwhile
+   */
+  rest(tookMs: number): Promise<boolean>
   /** Calls back once when the connection is gone (at once if it is). The result takes the listener off again. */
   onClose(listener: () => void): () => void
 }

@@ -2,6 +2,9 @@
 // that queue the loop is left to everybody else for as long as the last turn took. So requests that burn time have half of it at most, together,
 // whatever the number of connections they come by, and whoever asks for little waits for one of them at most. In the queue those come first who burned
 // least of late: a pause of the process makes a guilty one of anybody. A connection that is alone loses nothing.
+// A round of the loop has an end, too: what many connections sent in it is begun until ROUND_MS are spent; the rest comes after the loop went round and
+// everybody was heard, in the same order, and one that waited longest whatever it burned. Those whom nobody knows yet come after those who are
+// known for short requests. So a hundred connections with a costly first request each do not make one long turn of them.
 // Heavy requests (many names: what they decode to takes many times their bytes) are also handled one after another, because several of them
 // at once would take memory without end; one that waits for something does not keep the others back for longer than HEAVY_MS.
 import type { Clock, Timer } from '../env/env.ts'
@@ -9,18 +12,41 @@ import { unpacked } from '../protocol/compression.ts'
 
 /** Handled in one go; then others have their turn. */
 export const TURN_MS = 10
+/** So much sooner when it is not the length of the requests that explains it. */
+export const TOO_LONG_MS = 2
+const EXPLAINED_MS = 0.25
+const EXPLAINED_BYTES_PER_MS = 64 * 1024
+/** Of what many send at once; then the loop goes round. */
+const ROUND_MS = 5
 const MAX_PAUSE_MS = 50
 /** Others count as present this long after their last request. */
 const PRESENT_MS = 1000
 const HEAVY_MS = 1000
 /** What was burned counts half after this long. */
 const HALF_LIFE_MS = 1000
+/** What a stranger is thought to have burned. */
+const STRANGER_MS = 1
 /** Unpacked bytes are freed between events only. */
 const UNPACKED_PER_ROUND_BYTES = 16 * 1024 * 1024
 
+/** What somebody's requests took of late. */
+export interface Burned {
+  ms: number
+  atMs: number
+}
+
+/** What a request of this length may take: a megabyte of batches that have to be unpacked some 15 ms. */
+export function explainedMs(requestBytes: number): number {
+  return EXPLAINED_MS + requestBytes / EXPLAINED_BYTES_PER_MS
+}
+
+export function strangerBurned(nowMs: number): Burned {
+  return { ms: STRANGER_MS, atMs: nowMs }
+}
+
 export interface TurnTaker {
-  /** Its requests took so long, of late; kept here for Turns. */
-  readonly burned: { ms: number; atMs: number }
+  /** Kept here for Turns. */
+  readonly burned: Burned
   /** The turn has come. */
   goOn(): void
 }
@@ -28,12 +54,20 @@ export interface TurnTaker {
 export class Turns {
   readonly #clock: Clock
   readonly #resting = new Set<TurnTaker>()
+  /** They wait for the round to end. */
+  readonly #deferred = new Set<TurnTaker>()
   /** In order of coming. */
   readonly #heavyWaiting = new Set<TurnTaker>()
   #heavy: { readonly owner: TurnTaker; readonly timer: Timer } | undefined
   #timer: Timer | undefined
+  /** The loop is left to others until then. */
+  #pauseUntilMs = Number.NEGATIVE_INFINITY
   #last: TurnTaker | undefined
   #changedAtMs = Number.NEGATIVE_INFINITY
+  /** Since the loop went round. */
+  #roundMs = 0
+  /** Who was deferred is called when the loop goes round next. */
+  #isRoundArmed = false
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -46,24 +80,36 @@ export class Turns {
     this.#changedAtMs = nowMs
   }
 
-  isResting(taker: TurnTaker): boolean {
-    return this.#resting.has(taker) || this.#heavyWaiting.has(taker)
+  /** A request took so long, or a part of one. */
+  spent(tookMs: number): void {
+    if (this.#roundMs === 0) this.#clock.turn(() => void (this.#roundMs = 0))
+    this.#roundMs += tookMs
   }
 
-  /** So much was unpacked since the loop went round that a connection that takes its part in it had better wait until it does. */
+  isResting(taker: TurnTaker): boolean {
+    return this.#resting.has(taker) || this.#deferred.has(taker) || this.#heavyWaiting.has(taker)
+  }
+
+  /** Nothing more is begun until the loop went round: see `defer`. */
   mustWait(taker: TurnTaker): boolean {
-    return unpacked.sinceRoundBytes >= UNPACKED_PER_ROUND_BYTES && taker.burned.ms > 0
+    return this.#roundMs >= ROUND_MS || (unpacked.sinceRoundBytes >= UNPACKED_PER_ROUND_BYTES && taker.burned.ms > 0)
+  }
+
+  /** It did work for so long in this round; `goOn` comes when the loop went round. */
+  defer(taker: TurnTaker, tookMs: number): void {
+    burn(taker, tookMs, this.#clock.now())
+    this.#deferred.add(taker)
+    this.#armRound()
   }
 
   /** Its last turn took so long; `goOn` comes when it is its turn again. */
   rest(taker: TurnTaker, tookMs: number): void {
     const now = this.#clock.now()
-    const { burned } = taker
-    burned.ms = burned.ms * 0.5 ** ((now - burned.atMs) / HALF_LIFE_MS) + tookMs
-    burned.atMs = now
+    burn(taker, tookMs, now)
     this.#resting.add(taker)
     const alone = this.#resting.size === 1 && now - this.#changedAtMs > PRESENT_MS
-    this.#timer ??= this.#clock.setTimer(alone ? 0 : Math.min(tookMs, MAX_PAUSE_MS), () => this.#next())
+    if (!alone) this.#pauseUntilMs = Math.max(this.#pauseUntilMs, now + Math.min(tookMs, MAX_PAUSE_MS))
+    this.#arm(now)
   }
 
   /** @returns false when another heavy request runs; `goOn` comes when the place is free */
@@ -96,6 +142,7 @@ export class Turns {
 
   gone(taker: TurnTaker): void {
     this.#resting.delete(taker)
+    this.#deferred.delete(taker)
     this.#heavyWaiting.delete(taker)
     if (this.#last === taker) this.#last = undefined
     this.heavyDone(taker)
@@ -103,15 +150,55 @@ export class Turns {
     if (this.#heavy === undefined) this.#callHeavy()
   }
 
-  #next(): void {
-    this.#timer = undefined
-    unpacked.sinceRoundBytes = 0
-    let next: TurnTaker | undefined
-    for (const taker of this.#resting) if (next === undefined || taker.burned.ms < next.burned.ms) next = taker
-    if (next !== undefined) {
-      this.#resting.delete(next)
-      next.goOn()
-    }
-    if (this.#resting.size > 0) this.#timer ??= this.#clock.setTimer(0, () => this.#next())
+  #arm(nowMs: number): void {
+    if (this.#resting.size > 0) this.#timer ??= this.#clock.setTimer(Math.max(0, this.#pauseUntilMs - nowMs), this.#next)
   }
+
+  readonly #next = (): void => {
+    this.#timer = undefined
+    const now = this.#clock.now()
+    if (now >= this.#pauseUntilMs) {
+      unpacked.sinceRoundBytes = 0
+      this.#roundMs = 0
+      let next: TurnTaker | undefined
+      for (const taker of this.#resting) if (next === undefined || burnedAt(taker, now) < burnedAt(next, now)) next = taker
+      if (next !== undefined) {
+        this.#resting.delete(next)
+        next.goOn()
+      }
+    }
+    this.#arm(this.#clock.now())
+  }
+
+  /** A turn that is asked for in a turn comes after the loop went round. */
+  #armRound(): void {
+    if (this.#isRoundArmed) return
+    this.#isRoundArmed = true
+    this.#clock.turn(() => this.#clock.turn(this.#nextRound))
+  }
+
+  readonly #nextRound = (): void => {
+    this.#isRoundArmed = false
+    unpacked.sinceRoundBytes = 0
+    this.#roundMs = 0
+    const now = this.#clock.now()
+    const [oldest, ...others] = this.#deferred
+    if (oldest === undefined) return
+    others.sort((a, b) => burnedAt(a, now) - burnedAt(b, now))
+    for (const taker of [...others, oldest]) {
+      if (this.#roundMs >= ROUND_MS && taker !== oldest) continue
+      // Another's turn may have ended this one's connection.
+      if (this.#deferred.delete(taker)) taker.goOn()
+    }
+    if (this.#deferred.size > 0) this.#armRound()
+  }
+}
+
+function burn(taker: TurnTaker, tookMs: number, nowMs: number): void {
+  taker.burned.ms = burnedAt(taker, nowMs) + tookMs
+  taker.burned.atMs = nowMs
+}
+
+function burnedAt({ burned: { ms, atMs } }: TurnTaker, nowMs: number): number {
+  return ms * 0.5 ** ((nowMs - atMs) / HALF_LIFE_MS)
 }

@@ -30,6 +30,12 @@ export class HandClock implements Clock {
     for (const callback of turns) callback()
   }
 
+  /** The loop goes round: what a turn asks for comes in the next. */
+  goRound(): void {
+    this.runTurns()
+    this.runTurns()
+  }
+
   /** Runs every timer due within `ms`, in order. */
   advance(ms: number): void {
     const end = this.#now + ms

@@ -176,6 +176,8 @@ describe('fairness', () => {
     greedy.deliver(send('P1', 'P2', 'P3'))
     expect(bodies).toEqual(['P1'])
     other.deliver(send('A'))
+    world.clock.goRound()
+    expect(bodies).toEqual(['P1', 'A'])
     world.clock.advance(19)
     expect(bodies).toEqual(['P1', 'A'])
     world.clock.advance(1)

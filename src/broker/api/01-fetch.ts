@@ -31,6 +31,7 @@ import { checkIsolationLevel, READ_COMMITTED } from '../isolation-level.ts'
 import type { LocalReplica } from '../local-replica.ts'
 import { type FetchWatch, ParkedFetch } from '../purgatory.ts'
 import { type ReadMemory, releaseAll } from '../read-memory.ts'
+import type { Slices } from '../slices.ts'
 
 /** Reads of segment files under way for one request. */
 const READS_AT_ONCE = 4
@@ -73,21 +74,21 @@ export const fetch = handler(Fetch, {
       return new CloseConnection('a replica fetches on a client listener')
     }
     checkIsolationLevel(request.isolationLevel)
-    const session = beginSession(broker, request, context)
+    const session = await beginSession(broker, request, context)
     const maxBytes = Math.min(request.maxBytes, broker.config['fetch.max.bytes'])
     const minBytes = Math.min(request.minBytes, maxBytes)
     const room = broker.answerRoom.share()
     try {
-      let pass = await read(broker, session, maxBytes, room)
+      let pass = await read(broker, session, maxBytes, room, context.slices)
       if (request.maxWaitMs > 0 && pass.reads.length > 0 && !pass.urgent && pass.availableBytes < minBytes) {
         releaseAll(leasesOf(pass))
         room.giveBack()
         if (!(await parked(broker, pass.watches(), { minBytes, maxWaitMs: request.maxWaitMs }, context)))
           return new CloseConnection('client closed')
-        pass = await read(broker, session, maxBytes, room)
+        pass = await read(broker, session, maxBytes, room, context.slices)
       }
       context.answerLeases = leasesOf(pass)
-      return compose(broker, request, session, pass, context)
+      return await compose(broker, request, session, pass, context)
     } finally {
       room.giveBack()
     }
@@ -102,10 +103,13 @@ export const fetch = handler(Fetch, {
   }),
 })
 
-function beginSession(broker: Broker, request: Request, { version }: RequestContext): FetchContext {
+async function beginSession(broker: Broker, request: Request, { version, slices }: RequestContext): Promise<FetchContext> {
   const usesTopicIds = version >= 13
   const targets: FetchTarget[] = []
-  for (const { topic, topicId, partitions } of request.topics) for (const wish of partitions) targets.push({ topic, topicId, wish })
+  for (const { topic, topicId, partitions } of request.topics) {
+    if (slices.isOver(partitions.length)) await slices.next()
+    for (const wish of partitions) targets.push({ topic, topicId, wish })
+  }
   const forgotten = request.forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>
     partitions.map(partition => ({ topic, topicId, partition })),
   )
@@ -143,7 +147,7 @@ function parked(
 // --------------------------------------------------------------------------------------------------------------------------------- read
 
 /** One pass over the partitions of a request, in order. Some reads of files are under way at once; the limits count what those may bring. */
-async function read(broker: Broker, session: FetchContext, maxBytes: number, room: RoomShare): Promise<Pass> {
+async function read(broker: Broker, session: FetchContext, maxBytes: number, room: RoomShare, slices: Slices): Promise<Pass> {
   const { targets } = session
   const reads: PartitionRead[] = []
   /** What is read from, and how much of it could be seen before; by partition, as long as each has one. */
@@ -162,6 +166,7 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number, roo
     mayComeBytes -= bytes
   }
   for (let i = 0; i < targets.length; i++) {
+    if (slices.isOver()) await slices.next()
     const target = targets[i]!
     const { wish } = target
     const replica = leaderFor(broker, session, target)
@@ -321,11 +326,18 @@ function refusal(broker: Broker, session: FetchContext, { topic, topicId, wish }
 
 // ------------------------------------------------------------------------------------------------------------------------------- answer
 
-function compose(broker: Broker, request: Request, session: FetchContext, pass: Pass, { version, connection }: RequestContext): Response {
+async function compose(
+  broker: Broker,
+  request: Request,
+  session: FetchContext,
+  pass: Pass,
+  { version, connection, slices }: RequestContext,
+): Promise<Response> {
   const { sessionId, errorCode, sent } = broker.fetchSessions.finish(session, pass.reads, broker.env.clock.now())
   const responses: { topic: string; topicId: string; partitions: PartitionAnswer[] }[] = []
   const leadersElsewhere = new Set<number>()
   for (const i of sent) {
+    if (slices.isOver()) await slices.next()
     const { topic, topicId, wish } = session.targets[i]!
     const found = pass.reads[i]!
     let last = responses.at(-1)

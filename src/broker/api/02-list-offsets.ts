@@ -22,6 +22,7 @@ import { CloseConnection, handler, type RequestContext } from '../handler.ts'
 import { checkIsolationLevel } from '../isolation-level.ts'
 import type { LocalReplica } from '../local-replica.ts'
 import { knowsLatest } from '../replica.ts'
+import type { Slices } from '../slices.ts'
 
 type Question = RequestOf<typeof ListOffsets>['topics'][number]['partitions'][number]
 
@@ -51,16 +52,19 @@ export const listOffsets = handler(ListOffsets, {
   async answer(broker, request, context) {
     if (request.replicaId >= 0) return new CloseConnection('a replica lists offsets on a client listener')
     checkIsolationLevel(request.isolationLevel)
-    const twice = askedTwice(request.topics)
+    const { slices } = context
+    const twice = await askedTwice(request.topics, slices)
     const told = new Set<string>()
     const topics = []
     for (const { name, partitions } of request.topics) {
       const answers = []
       for (const question of partitions) {
+        if (slices.isOver()) await slices.next()
         const key = `${name}/${question.partitionIndex}`
         if (told.has(key)) continue
         if (twice.has(key)) told.add(key)
-        const found = twice.has(key) ? INVALID_REQUEST : await lookUp(broker, name, question, context)
+        const looked = twice.has(key) ? INVALID_REQUEST : lookUp(broker, name, question, context)
+        const found = looked instanceof Promise ? await looked : looked
         answers.push({
           partitionIndex: question.partitionIndex,
           ...(typeof found === 'number' ? { errorCode: found, offset: -1, timestamp: -1, leaderEpoch: -1 } : { errorCode: NONE, ...found }),
@@ -79,7 +83,7 @@ export const listOffsets = handler(ListOffsets, {
 })
 
 /** @returns the error code when there is no answer */
-async function lookUp(broker: Broker, name: string, question: Question, { version }: RequestContext): Promise<Found | number> {
+function lookUp(broker: Broker, name: string, question: Question, { version }: RequestContext): Found | number | Promise<Found | number> {
   if (question.timestamp < 0 && version < (FIRST_VERSION_OF[question.timestamp] ?? Number.POSITIVE_INFINITY)) return UNSUPPORTED_VERSION
   const topic = broker.image.topics.get(name)
   if (topic === undefined) return UNKNOWN_TOPIC_OR_PARTITION
@@ -92,7 +96,7 @@ async function lookUp(broker: Broker, name: string, question: Question, { versio
   return answerTo(replica, question.timestamp, version)
 }
 
-async function answerTo(replica: LocalReplica, timestamp: number, version: number): Promise<Found | number> {
+function answerTo(replica: LocalReplica, timestamp: number, version: number): Found | number | Promise<Found | number> {
   const { log } = replica
   const { leaderEpoch, highWatermark } = replica.leader!
   const unavailable = version < 5 ? LEADER_NOT_AVAILABLE : OFFSET_NOT_AVAILABLE
@@ -105,12 +109,10 @@ async function answerTo(replica: LocalReplica, timestamp: number, version: numbe
     case LATEST_TIERED:
     case EARLIEST_PENDING_UPLOAD:
       return NOT_FOUND
-    default: {
-      const found = await search(log, timestamp, highWatermark)
-      if (typeof found === 'number') return found
-      if (found !== undefined) return found
-      return replica.leader !== undefined && !knowsLatest(replica.leader) ? unavailable : NOT_FOUND
-    }
+    default:
+      return search(log, timestamp, highWatermark).then(
+        found => found ?? (replica.leader !== undefined && !knowsLatest(replica.leader) ? unavailable : NOT_FOUND),
+      )
   }
 }
 
@@ -124,11 +126,12 @@ async function search(log: PartitionLog, timestamp: number, endOffset: number): 
   }
 }
 
-function askedTwice(topics: RequestOf<typeof ListOffsets>['topics']): Set<string> {
+async function askedTwice(topics: RequestOf<typeof ListOffsets>['topics'], slices: Slices): Promise<Set<string>> {
   const seen = new Set<string>()
   const twice = new Set<string>()
   for (const { name, partitions } of topics) {
     for (const { partitionIndex } of partitions) {
+      if (slices.isOver()) await slices.next()
       const key = `${name}/${partitionIndex}`
       if (seen.has(key)) twice.add(key)
       seen.add(key)

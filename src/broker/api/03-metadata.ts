@@ -29,12 +29,13 @@ type Request = RequestOf<typeof Metadata>
 type TopicAnswer = ResponseOf<typeof Metadata>['topics'][number]
 
 export const metadata = handler(Metadata, {
-  answer(broker, request, context) {
+  async answer(broker, request, context) {
+    const topics = await topicsFor(broker, request, context)
     return {
       brokers: broker.liveEndpoints(context.connection.listenerName),
       clusterId: broker.clusterId,
       controllerId: broker.nodeId,
-      topics: topicsFor(broker, request, context),
+      topics,
       clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? CLUSTER_OPERATIONS : NOT_ASKED,
     }
   },
@@ -45,13 +46,20 @@ export const metadata = handler(Metadata, {
   }),
 })
 
-function topicsFor(broker: Broker, request: Request, context: RequestContext): TopicAnswer[] {
-  const describe = (topic: TopicImage): TopicAnswer => describeTopic(broker, topic, request, context)
-  if (request.topics === null || (context.version === 0 && request.topics.length === 0))
-    return [...broker.image.topics.values()].map(describe)
-  const seen = new Set<string>()
+/** A topic that comes or goes meanwhile is there or not, as if the request had come a moment later. */
+async function topicsFor(broker: Broker, request: Request, context: RequestContext): Promise<TopicAnswer[]> {
+  const { slices } = context
   const answers: TopicAnswer[] = []
+  if (request.topics === null || (context.version === 0 && request.topics.length === 0)) {
+    for (const topic of [...broker.image.topics.values()]) {
+      if (slices.isOver(1 + topic.partitions.length)) await slices.next()
+      answers.push(describeTopic(broker, topic, request, context))
+    }
+    return answers
+  }
+  const seen = new Set<string>()
   for (const { name, topicId } of request.topics) {
+    if (slices.isOver()) await slices.next()
     if (context.version < 12 && (name === null || topicId !== ZERO_UUID)) {
       throw new KafkaError(INVALID_REQUEST, 'Topics are asked for by id from Metadata v12 on.')
     }
@@ -60,8 +68,10 @@ function topicsFor(broker: Broker, request: Request, context: RequestContext): T
     const key = topic?.topicId ?? name ?? topicId
     if (seen.has(key)) continue
     seen.add(key)
-    if (topic !== undefined) answers.push(describe(topic))
-    else if (byId) answers.push({ errorCode: UNKNOWN_TOPIC_ID, name: null, topicId, partitions: [] })
+    if (topic !== undefined) {
+      if (slices.isOver(topic.partitions.length)) await slices.next()
+      answers.push(describeTopic(broker, topic, request, context))
+    } else if (byId) answers.push({ errorCode: UNKNOWN_TOPIC_ID, name: null, topicId, partitions: [] })
     else
       answers.push({
         errorCode: unknownTopic(broker, name, request.allowAutoTopicCreation),

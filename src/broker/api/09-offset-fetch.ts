@@ -8,6 +8,7 @@ import type { Broker } from '../broker.ts'
 import type { CommittedOffset } from '../group/records.ts'
 import type { Shard } from '../group/shard.ts'
 import { handler } from '../handler.ts'
+import type { Slices } from '../slices.ts'
 
 type Request = RequestOf<typeof OffsetFetch>
 type Response = ResponseOf<typeof OffsetFetch>
@@ -24,13 +25,15 @@ interface GroupQuestion {
   readonly topics: readonly { readonly name: string; readonly partitionIndexes: readonly number[] }[] | null
 }
 
+/** Partitions that are looked up in one go. */
+const PART = 256
 const FIRST_VERSION_OF_GROUPS = 8
 const FIRST_VERSION_OF_GROUP_ERRORS = 2
 
 export const offsetFetch = handler(OffsetFetch, {
-  async answer(broker, request, { version }) {
+  async answer(broker, request, { version, slices }) {
     const answers: GroupAnswer[] = []
-    for (const question of questionsOf(request, version)) answers.push(await answerOne(broker, question, request.requireStable))
+    for (const question of questionsOf(request, version)) answers.push(await answerOne(broker, question, request.requireStable, slices))
     return compose(request, answers, version)
   },
   failed(request, { errorCode }, { version }) {
@@ -43,25 +46,36 @@ function questionsOf(request: Request, version: number): readonly GroupQuestion[
   return version >= FIRST_VERSION_OF_GROUPS ? request.groups : [request]
 }
 
-function answerOne(broker: Broker, question: GroupQuestion, requireStable: boolean): GroupAnswer | Promise<GroupAnswer> {
+async function answerOne(broker: Broker, question: GroupQuestion, requireStable: boolean, slices: Slices): Promise<GroupAnswer> {
   const { groupId } = question
-  const how = {
-    read: (shard: Shard): GroupAnswer => ({ groupId, topics: topicsOf(shard, question), errorCode: NONE }),
-    refused: (errorCode: number): GroupAnswer => ({ groupId, topics: [], errorCode }),
+  const refused = (errorCode: number): GroupAnswer => ({ groupId, topics: [], errorCode })
+  if (requireStable) {
+    const errorCode = await broker.groups.readStable(groupId, { read: () => NONE, refused: code => code })
+    if (errorCode !== NONE) return refused(errorCode)
   }
-  return requireStable ? broker.groups.readStable(groupId, how) : broker.groups.read(groupId, how)
+  // Each part asks anew whether the group is still here: what is not known any more must not look as if nobody had committed it.
+  const read = <T>(part: (shard: Shard) => T) => broker.groups.read<T | number>(groupId, { read: part, refused: code => code })
+  const all = read(shard => (question.topics === null ? allOf(shard, groupId) : []))
+  if (typeof all === 'number') return refused(all)
+  const topics = [...all]
+  for (const { name, partitionIndexes } of question.topics ?? []) {
+    const partitions: ReturnType<typeof told>[] = []
+    for (let i = 0; i < partitionIndexes.length; i += PART) {
+      const indexes = partitionIndexes.slice(i, i + PART)
+      if (slices.isOver(indexes.length)) await slices.next()
+      const part = read(shard => indexes.map(index => told(index, shard.committed(groupId, name, index))))
+      if (typeof part === 'number') return refused(part)
+      partitions.push(...part)
+    }
+    topics.push({ name, partitions })
+  }
+  return { groupId, topics, errorCode: NONE }
 }
 
-function topicsOf(shard: Shard, { groupId, topics }: GroupQuestion): Topics {
-  if (topics === null) {
-    return shard.allCommitted(groupId).map(({ topic, partitions }) => ({
-      name: topic,
-      partitions: partitions.map(({ partition, value }) => told(partition, value)),
-    }))
-  }
-  return topics.map(({ name, partitionIndexes }) => ({
-    name,
-    partitions: partitionIndexes.map(index => told(index, shard.committed(groupId, name, index))),
+function allOf(shard: Shard, groupId: string): Topics {
+  return shard.allCommitted(groupId).map(({ topic, partitions }) => ({
+    name: topic,
+    partitions: partitions.map(({ partition, value }) => told(partition, value)),
   }))
 }
 

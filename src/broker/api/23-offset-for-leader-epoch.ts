@@ -9,14 +9,15 @@ import { CloseConnection, handler } from '../handler.ts'
 type Question = RequestOf<typeof OffsetForLeaderEpoch>['topics'][number]['partitions'][number]
 
 export const offsetForLeaderEpoch = handler(OffsetForLeaderEpoch, {
-  answer(broker, { replicaId, topics }) {
+  async answer(broker, { replicaId, topics }, { slices }) {
     if (replicaId >= 0) return new CloseConnection('a replica asks for epochs on a client listener')
-    return {
-      topics: topics.map(({ topic, partitions }) => ({
-        topic,
-        partitions: partitions.map(question => ({ partition: question.partition, ...endOf(broker, topic, question) })),
-      })),
+    const answers = []
+    for (const { topic, partitions } of topics) {
+      if (slices.isOver()) await slices.next()
+      const ends = await slices.map(partitions, question => ({ partition: question.partition, ...endOf(broker, topic, question) }))
+      answers.push({ topic, partitions: ends })
     }
+    return { topics: answers }
   },
   failed: ({ topics }, { errorCode }) => ({
     topics: topics.map(({ topic, partitions }) => ({ topic, partitions: partitions.map(({ partition }) => ({ partition, errorCode })) })),

@@ -20,16 +20,19 @@ const TOPIC = 2
 const BROKER = 4
 
 export const describeConfigs = handler(DescribeConfigs, {
-  answer(broker, request) {
+  async answer(broker, request, { slices }) {
     const seen = new Set<string>()
-    return {
-      results: request.resources.map(resource => {
-        const key = `${resource.resourceType}/${resource.resourceName}`
-        if (seen.has(key)) return refused(resource, INVALID_REQUEST, 'Each resource must appear at most once.')
-        seen.add(key)
-        return describe(broker, request, resource)
-      }),
+    const results: Result[] = []
+    for (const resource of request.resources) {
+      const key = `${resource.resourceType}/${resource.resourceName}`
+      const result = seen.has(key)
+        ? refused(resource, INVALID_REQUEST, 'Each resource must appear at most once.')
+        : describe(broker, request, resource)
+      seen.add(key)
+      results.push(result)
+      if (slices.isOver(1 + 2 * result.configs.length)) await slices.next()
     }
+    return { results }
   },
   failed: (request, { errorCode, errorMessage: message }) => ({
     results: request.resources.map(resource => refused(resource, errorCode, message)),

@@ -8,12 +8,19 @@ import type { Broker } from '../broker.ts'
 import { handler } from '../handler.ts'
 
 export const describeProducers = handler(DescribeProducers, {
-  answer: (broker, { topics }) => ({
-    topics: topics.map(({ name, partitionIndexes }) => ({
-      name,
-      partitions: partitionIndexes.map(partitionIndex => ({ partitionIndex, ...producersOf(broker, name, partitionIndex) })),
-    })),
-  }),
+  async answer(broker, { topics }, { slices }) {
+    const answers = []
+    for (const { name, partitionIndexes } of topics) {
+      const partitions = []
+      for (const partitionIndex of partitionIndexes) {
+        const found = producersOf(broker, name, partitionIndex)
+        partitions.push({ partitionIndex, ...found })
+        if (slices.isOver(1 + found.activeProducers.length)) await slices.next()
+      }
+      answers.push({ name, partitions })
+    }
+    return { topics: answers }
+  },
   failed: ({ topics }, error) => ({
     topics: topics.map(({ name, partitionIndexes }) => ({
       name,

@@ -14,7 +14,7 @@ import { viewOf } from '../partition-view.ts'
 type TopicAnswer = NonNullable<ResponseOf<typeof DescribeTopicPartitions>['topics']>[number]
 
 export const describeTopicPartitions = handler(DescribeTopicPartitions, {
-  answer(broker, { topics, responsePartitionLimit, cursor }, { connection: { listenerName } }) {
+  async answer(broker, { topics, responsePartitionLimit, cursor }, { connection: { listenerName }, slices }) {
     if (cursor !== null && cursor.partitionIndex < 0)
       throw new KafkaError(INVALID_REQUEST, `The cursor's partition ${cursor.partitionIndex} is negative.`)
     const all = topics.length === 0
@@ -25,6 +25,7 @@ export const describeTopicPartitions = handler(DescribeTopicPartitions, {
     let left = Math.max(1, Math.min(responsePartitionLimit, broker.config['max.request.partition.size.limit']))
     const answers: TopicAnswer[] = []
     for (const name of names) {
+      if (slices.isOver()) await slices.next()
       if (left === 0) return { topics: answers, nextCursor: { topicName: name, partitionIndex: 0 } }
       const topic = broker.image.topics.get(name)
       if (topic === undefined) {
@@ -35,6 +36,7 @@ export const describeTopicPartitions = handler(DescribeTopicPartitions, {
       const first = name === cursor?.topicName ? cursor.partitionIndex : 0
       const page = topic.partitions.slice(first, first + left)
       left -= page.length
+      if (slices.isOver(page.length)) await slices.next()
       answers.push({
         errorCode: NONE,
         name,
