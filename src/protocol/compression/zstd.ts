@@ -2,6 +2,7 @@
 // The package has no output cap, so the frames are walked first: every block tells how much it can unpack to at most.
 
 import * as zlib from 'node:zlib'
+import { handedOutNatively } from '../../util/native-memory.ts'
 import { ProtocolError } from '../errors.ts'
 import { loadLibrary, overCap } from './library.ts'
 
@@ -165,6 +166,10 @@ function packaged(): Zstd {
       if (encoder === undefined) encoders.set(level, (encoder = new Encoder(level)))
       return encoder.encodeSync(bytes)
     },
-    decompress: frame => decoder.decodeSync(frame),
+    decompress: frame => {
+      const plain = decoder.decodeSync(frame)
+      handedOutNatively(plain.length)
+      return plain
+    },
   }
 }
