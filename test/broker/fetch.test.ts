@@ -194,6 +194,25 @@ describe('fetch', () => {
 })
 
 describe('a long poll', () => {
+  test('of a client that goes while its records are read from the disk ends without a word', async () => {
+    await withNode(async ({ connect, world, node }) => {
+      const client = await filled(connect, ['a'])
+      world.host('broker').diskSlowness = 50_000
+      client.send(Fetch, 4, {
+        replicaId: -1,
+        maxWaitMs: 1000,
+        minBytes: 1000,
+        maxBytes: 10_000,
+        topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 10_000 }] }],
+      })
+      await sleep(world.env('client').clock, 2)
+      client.close()
+      await sleep(world.env('client').clock, 60_000)
+      await parkedFetches(world, node, 0)
+      expect(world.host('broker').lines.filter(line => line.includes('request failed'))).toEqual([])
+    })
+  })
+
   test('is answered by the record it waited for', async () => {
     await withNode(async ({ connect, world }) => {
       const client = await filled(connect, ['a'])

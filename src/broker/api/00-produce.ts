@@ -162,6 +162,7 @@ function acknowledged(
   appended: readonly Appended[],
   response: Response,
 ): Promise<Answer<typeof Produce>> {
+  if (connection.closed) return Promise.resolve(response)
   return new Promise(resolve => {
     const pending = new PendingProduce(
       (slot, errorCode) => {

@@ -124,6 +124,7 @@ function parked(
   { minBytes, maxWaitMs }: { minBytes: number; maxWaitMs: number },
   { connection }: RequestContext,
 ): Promise<boolean> {
+  if (connection.closed) return Promise.resolve(false)
   if (broker.closing || !broker.answerRoom.watch(watches.length)) return Promise.resolve(true)
   return new Promise(resolve => {
     let gone = false
