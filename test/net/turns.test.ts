@@ -1,7 +1,8 @@
-// Whose turn it is: nobody who waits is forgotten, whoever leaves.
+// Whose turn it is: nobody who waits is forgotten, whoever leaves, and a round of the loop is one round.
 import { expect, test } from 'vitest'
 import { type IncomingRequest, Server } from '../../src/net/server.ts'
-import { frameOf, HandWorld } from './fake-world.ts'
+import { Turns, type TurnTaker } from '../../src/net/turns.ts'
+import { frameOf, HandClock, HandWorld } from './fake-world.ts'
 
 test('a client that leaves when the place for heavy requests has come to it leaves the place to the next', async () => {
   const world = new HandWorld()
@@ -22,4 +23,25 @@ test('a client that leaves when the place for heavy requests has come to it leav
   world.clock.advance(5000)
   expect(handled.map(request => String(request.frame))).toEqual(['H0', 'H2'])
   expect(waiter!.destroyed).toBe(false)
+})
+
+test('somebody who has work for many rounds is heard once in a round', () => {
+  const clock = new HandClock()
+  const turns = new Turns(clock)
+  let heard = 0
+  const taker: TurnTaker = {
+    burned: { ms: 0, atMs: 0 },
+    goOn: () => {
+      heard++
+      turns.spent(5)
+      turns.defer(taker, 5)
+    },
+  }
+  turns.spent(5)
+  turns.defer(taker, 5)
+  for (let round = 1; round <= 8; round++) {
+    clock.goRound()
+    expect(heard).toBeLessThanOrEqual(round)
+  }
+  expect(heard).toBeGreaterThan(2)
 })
