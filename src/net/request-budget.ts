@@ -35,6 +35,8 @@ export interface BudgetUser {
   readonly heldBytes: number
   /** A frame has begun and is not whole. */
   readonly isMidFrame: boolean
+  /** false also when it has limits of its own to wait for: it goes on when its own requests are answered. */
+  readonly isReadFrom: boolean
   /** Of all times. */
   readonly receivedBytes: number
   stopReading(): void
@@ -51,6 +53,7 @@ export class RequestBudget {
   /** Whose mark was reached. */
   readonly #reached = new Set<Tier>()
   #usedBytes = 0
+  #takenBytes = 0
   #preferred: { readonly user: BudgetUser; receivedBytes: number } | undefined
   #gaveBack = false
   #timer: Timer | undefined
@@ -65,6 +68,11 @@ export class RequestBudget {
     return this.#usedBytes
   }
 
+  /** Of all times. */
+  get takenBytes(): number {
+    return this.#takenBytes
+  }
+
   get waitingCount(): number {
     return this.#waiting.size
   }
@@ -72,6 +80,7 @@ export class RequestBudget {
   /** What `user` holds has changed by so much. */
   changed(user: BudgetUser, byBytes: number): void {
     this.#usedBytes += byBytes
+    if (byBytes > 0) this.#takenBytes += byBytes
     if (byBytes < 0) {
       this.#gaveBack = true
       // Until what it was let in with is settled: it is counted apart.
@@ -133,6 +142,7 @@ export class RequestBudget {
 
   #tick(): void {
     this.#timer = undefined
+    if (this.#preferred?.user.isReadFrom === false) this.#preferred = undefined
     const { user, receivedBytes } = this.#preferred ?? {}
     if (user?.isMidFrame === true) {
       if (user.receivedBytes - receivedBytes! < LEAST_PER_TICK_BYTES) user.cutOff('it sent too little of a request while others waited')
@@ -158,17 +168,13 @@ export class RequestBudget {
 
   /** A frame that has begun comes first: only its end gives anything back. */
   #prefer(): void {
-    let next: BudgetUser | undefined
-    for (const user of this.#waiting.keys()) {
-      next ??= user
-      if (user.isMidFrame) {
-        next = user
-        break
-      }
+    const waiting = [...this.#waiting.keys()]
+    for (const next of [...waiting.filter(user => user.isMidFrame), ...waiting.filter(user => !user.isMidFrame)]) {
+      this.#waiting.delete(next)
+      next.readOn()
+      if (!next.isReadFrom) continue
+      this.#preferred = { user: next, receivedBytes: next.receivedBytes }
+      return
     }
-    if (next === undefined) return
-    this.#waiting.delete(next)
-    this.#preferred = { user: next, receivedBytes: next.receivedBytes }
-    next.readOn()
   }
 }

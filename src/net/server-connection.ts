@@ -163,6 +163,10 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
     return this.#frames.filledBytes > 0
   }
 
+  get isReadFrom(): boolean {
+    return !this.#paused
+  }
+
   get receivedBytes(): number {
     return this.#receivedBytes
   }

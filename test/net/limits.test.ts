@@ -117,6 +117,22 @@ describe('the bytes of requests', () => {
     expect(reasons()).toEqual(['it sent too little of a request while others waited'])
   })
 
+  test('one that is not read from for other reasons is neither preferred nor cut off', async () => {
+    const { world, handled } = await open({ maxQueuedBytes: 2 * MIB, maxInFlightBytes: 300 * KIB })
+    const [full, second] = [world.accept(), world.accept()]
+    full.deliver(Buffer.concat([frameOf(Buffer.alloc(300 * KIB)), begun(MIB, 100 * KIB)]))
+    second.deliver(begun(1200 * KIB, 800 * KIB))
+    expect([full.paused, second.paused]).toEqual([true, true])
+    for (let tick = 0; tick < 6; tick++) {
+      world.clock.advance(250)
+      second.deliver(Buffer.alloc(20 * KIB))
+    }
+    expect([full.destroyed, second.destroyed]).toEqual([false, false])
+    handled[0]!.respondNothing()
+    world.clock.advance(250)
+    expect(full.paused).toBe(false)
+  })
+
   test('beyond one and a half times the budget the longest waiting frame that is not whole is given up', async () => {
     const { world, server } = await open({ maxQueuedBytes: MIB })
     const clients = Array.from({ length: 40 }, () => world.accept())
