@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { Bench } from './bench.ts'
 import { benchCatchUp } from './catch-up.ts'
 import { benchCommits } from './commits.ts'
+import { benchCompaction } from './compaction.ts'
 import { benchIdle } from './idle.ts'
 import { benchLatency } from './latency.ts'
 import { benchPartitions } from './partitions.ts'
@@ -26,6 +27,7 @@ const CELLS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   tail: benchTail,
   sessions: benchSessions,
   commits: benchCommits,
+  compaction: benchCompaction,
   partitions: benchPartitions,
   idle: benchIdle,
 }

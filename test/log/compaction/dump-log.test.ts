@@ -45,7 +45,10 @@ describe.skipIf(reason !== undefined)(`Apache Kafka's dump tool${reason === unde
           return { key: Buffer.from(key), value, timestamp: NOON + i }
         })
         const producer = i < 150 ? { producerId: 77 + (i % 3), producerEpoch: 3, baseSequence: Math.floor(i / 3) * 4 } : {}
-        const result = log.appendAsLeader(batchOf(records, { codec: (i % 5) as Codec, ...producer }), { leaderEpoch: i >> 6, origin: 'client' })
+        const result = log.appendAsLeader(batchOf(records, { codec: (i % 5) as Codec, ...producer }), {
+          leaderEpoch: i >> 6,
+          origin: 'client',
+        })
         expect(result).toMatchObject({ ok: true })
       }
       await log.flush()
