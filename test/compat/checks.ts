@@ -1,5 +1,6 @@
 // The checks that every client is asked, built from what it can do.
 import { type Check, type Client, eventually, expectEqual, expectTrue, type World } from './client.ts'
+import { CompactedTopic } from './compacted.ts'
 import { highWatermark, storedBatches } from './probe.ts'
 import { CODECS, type CodecName, type CompatRecord, corpus, difference, largeRecords } from './records.ts'
 
@@ -89,6 +90,7 @@ export interface Suite {
 export function buildSuites(clients: readonly Client[], world: World): Suite[] {
   const shared = new Map(CODECS.map(codec => [codec, new SharedTopic(world, `matrix-${codec}`)]))
   const large = new SharedTopic(world, 'large', { 'max.message.bytes': '4194304' })
+  const compacted = new CompactedTopic(world)
   const times = new TimedTopic(
     world,
     clients.find(client => client.setsTimestamps && client.produce !== undefined),
@@ -132,6 +134,7 @@ export function buildSuites(clients: readonly Client[], world: World): Suite[] {
     if (client.read !== undefined) {
       for (const codec of CODECS) checks.push({ name: `read ${codec}, from every writer`, run: () => shared.get(codec)!.read(client) })
       checks.push({ name: 'read 1 MiB records, from every writer', run: () => large.read(client) })
+      checks.push({ name: 'read a compacted topic to its end', run: () => compacted.read(client) })
     }
     if (client.offsetAt !== undefined) checks.push({ name: 'offsets by time', run: () => times.ask(client) })
     suites.push({ client: client.name, checks })
