@@ -109,6 +109,8 @@ export interface Socket {
 export interface Disk {
   /** `create` fails with EEXIST when the file is there; `readWrite` and `read` fail with ENOENT when it is not. */
   open(path: string, mode: 'create' | 'readWrite' | 'read'): Promise<DiskFile>
+  /** Of a file, in bytes, without opening it. EISDIR for a folder. */
+  size(path: string): Promise<number>
   /** Sorted by name. */
   list(path: string): Promise<DirectoryEntry[]>
   /** With its parents; existing is fine. */

@@ -83,6 +83,8 @@ class Recovery {
   #segments: Segment[] = []
   /** Not known to the catalog as closed: neither what they hold nor that they were cut need be durable yet. */
   readonly #scanned = new Set<Segment>()
+  /** Of the files, by base offset, as they were found; only when some of them may be believed without being read. */
+  #sizes: ReadonlyMap<number, number> = new Map()
   /** A file holds something else than the catalog says. */
   #foundNew = false
   readonly #epochs: LeaderEpochs
@@ -118,7 +120,8 @@ class Recovery {
       segment.restore({ ...known, indexedFrom: known.sizeBytes })
       this.#segments.push(segment)
     }
-    if (!(await this.#haveTheirSizes(this.#segments))) {
+    const sizes = await this.#sizesOf(this.#segments)
+    if (this.#segments.some(segment => sizes.get(segment.baseOffset) !== segment.sizeBytes)) {
       await this.#forgetAll()
       return undefined
     }
@@ -130,7 +133,6 @@ class Recovery {
         await this.#forgetAll()
         return undefined
       }
-      await active.close()
     }
     if (this.#segments.length > 0) this.#home.trustFolder()
     return this.#result(checkpoint.nextOffset, this.#state.marks.has('damaged') ? 'corrupt' : 'clean', true)
@@ -144,19 +146,20 @@ class Recovery {
   }
 
   /** Looking at sizes is cheap: what was cut off a closed segment must not be found out by a reader. */
-  async #haveTheirSizes(segments: readonly Segment[]): Promise<boolean> {
+  async #sizesOf(segments: readonly { readonly baseOffset: number; readonly path: string }[]): Promise<Map<number, number>> {
+    const sizes = new Map<number, number>()
     for (let i = 0; i < segments.length; i += LOOKED_AT_ONCE) {
       const some = segments.slice(i, i + LOOKED_AT_ONCE)
-      const sizes = await Promise.all(some.map(segment => this.#fileSize(segment)))
-      await Promise.all(some.map(segment => segment.close()))
-      if (sizes.some((size, j) => size !== some[j]!.sizeBytes)) return false
+      const found = await Promise.all(some.map(segment => this.#fileSize(segment)))
+      for (const [j, size] of found.entries()) sizes.set(some[j]!.baseOffset, size)
     }
-    return true
+    return sizes
   }
 
-  async #fileSize(segment: Segment): Promise<number> {
+  /** -1: there is none. */
+  async #fileSize({ path }: { readonly path: string }): Promise<number> {
     try {
-      return (await segment.open()).size
+      return await this.#home.disk.size(path)
     } catch (error) {
       if (isMissing(error) || isOfOtherKind(error)) return -1
       throw error
@@ -173,6 +176,7 @@ class Recovery {
     const names = await this.#openFolder()
     const bases = await this.#withoutDeleted(names.map(baseOffsetOf).filter(base => base !== undefined))
     const closed = new Map(this.#contents.segments.map(segment => [segment.baseOffset, segment]))
+    if (this.#checkpoint !== undefined) this.#sizes = await this.#sizesOf(bases.map(base => this.#home.segment(base)))
     let expected = bases[0] ?? this.#state.logStartOffset
     if (expected > this.#state.logStartOffset) {
       this.#lost = `the first segment starts at offset ${expected}, the log at ${this.#state.logStartOffset}`
@@ -237,9 +241,7 @@ class Recovery {
     if (checkpoint === undefined || segment.baseOffset > checkpoint.segmentBase) return this.#scanSegment(segment, undefined)
     if (segment.baseOffset === checkpoint.segmentBase) return this.#scanSegment(segment, restoredFrom(checkpoint))
     if (closed === undefined || closed.endOffset !== nextBase) return this.#scanSegment(segment, closed)
-    const sizeBytes = await this.#fileSize(segment)
-    await segment.close()
-    if (sizeBytes !== closed.sizeBytes) return this.#scanSegment(segment, closed)
+    if (this.#sizes.get(segment.baseOffset) !== closed.sizeBytes) return this.#scanSegment(segment, closed)
     segment.restore({ ...closed, indexedFrom: closed.sizeBytes })
     this.#producers = undefined
   }

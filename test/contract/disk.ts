@@ -179,6 +179,15 @@ export function diskContract(subject: Subject): void {
         expect(await contents(disk, `${directory}/a`)).toBe('text')
       }))
 
+    test('size tells how long a file is', () =>
+      subject.run(async ({ disk }, directory) => {
+        await put(disk, `${directory}/a`, 'four')
+        await put(disk, `${directory}/empty`, '')
+        expect([await disk.size(`${directory}/a`), await disk.size(`${directory}/empty`)]).toEqual([4, 0])
+        expect(await codeOf(disk.size(`${directory}/nothing`))).toBe('ENOENT')
+        expect(await codeOf(disk.size(directory))).toBe('EISDIR')
+      }))
+
     test('list names files and folders in order', () =>
       subject.run(async ({ disk }, directory) => {
         await disk.makeDirectory(`${directory}/b/inner`)

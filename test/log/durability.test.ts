@@ -56,6 +56,7 @@ function watch(lab: Lab): Calls {
 function bound(disk: Disk): Disk {
   return {
     open: (path, mode) => disk.open(path, mode),
+    size: path => disk.size(path),
     list: path => disk.list(path),
     makeDirectory: path => disk.makeDirectory(path),
     rename: (from, to) => disk.rename(from, to),

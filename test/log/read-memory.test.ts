@@ -36,6 +36,7 @@ function slowReads(lab: Lab, ms: () => number): void {
   }
   lab.watch = disk => ({
     open: (path, mode) => open(disk, path, mode),
+    size: path => disk.size(path),
     list: path => disk.list(path),
     makeDirectory: path => disk.makeDirectory(path),
     rename: (from, to) => disk.rename(from, to),

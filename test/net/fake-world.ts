@@ -159,7 +159,16 @@ export class HandWorld {
           return socket
         },
       },
-      disk: { open: absent, list: absent, makeDirectory: absent, rename: absent, remove: absent, syncDirectory: absent, space: absent },
+      disk: {
+        open: absent,
+        size: absent,
+        list: absent,
+        makeDirectory: absent,
+        rename: absent,
+        remove: absent,
+        syncDirectory: absent,
+        space: absent,
+      },
       kv: { open: absent },
       poisonsMemory: true,
       logger,

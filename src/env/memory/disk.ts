@@ -19,6 +19,10 @@ export class MemoryDisk implements Disk {
     return this.#later(() => new MemoryFile(this.#clock, this.tree.openFile(path, mode), { path, readOnly: mode === 'read' }))
   }
 
+  size(path: string): Promise<number> {
+    return this.#later(() => this.tree.openFile(path, 'read').bytes.size)
+  }
+
   list(path: string): Promise<DirectoryEntry[]> {
     return this.#later(() => this.tree.list(path))
   }

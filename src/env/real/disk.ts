@@ -59,6 +59,14 @@ export class RealDisk implements Disk {
     )
   }
 
+  size(path: string): Promise<number> {
+    return this.#call('read', `measure ${path}`, async () => {
+      const stats = await fs.stat(path)
+      if (stats.isDirectory()) throw new EnvError('EISDIR', `measure ${path}: it is a folder`)
+      return stats.size
+    })
+  }
+
   list(path: string): Promise<DirectoryEntry[]> {
     return this.#call('read', `list ${path}`, async () => {
       const entries = await fs.readdir(path, { withFileTypes: true })

@@ -57,6 +57,10 @@ export class SimDisk implements Disk {
     return mode === 'create' || !storage.full ? this.#later('open', path, open) : this.#after(open)
   }
 
+  size(path: string): Promise<number> {
+    return this.#later('open', path, () => this.#world.storage.tree.openFile(path, 'read').bytes.size)
+  }
+
   list(path: string): Promise<DirectoryEntry[]> {
     return this.#later('list', path, () => this.#world.storage.tree.list(path))
   }
