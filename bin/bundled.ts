@@ -1,6 +1,6 @@
 // The whole program as one script (build/bundle.ts makes it), with V8's compiled code beside it: loading some 200 files one by one, and compiling
 // what they hold, takes longer than everything a node does at its start.
-// The code is of one version of Node. For another it is made when `ottla start` ends, where this directory may be written to. A code file is
+// The code is of one version of Node. For another it is made when `ottla start` ends well, where this directory may be written to. A code file is
 // believed only if its checksum holds: V8 itself does not look.
 
 type Fs = typeof import('node:fs')
@@ -36,7 +36,8 @@ function load(o: { keepCode: boolean }): Bundle | undefined {
   if (source === undefined) return undefined
   const cachedData = codeFor(source)
   const script = new Script(source.toString('latin1'), { filename: FILE, ...(cachedData === undefined ? {} : { cachedData }) })
-  if (cachedData === undefined && o.keepCode) process.on('exit', () => keep(source, script.createCachedData()))
+  // Not of a start that was refused: the little that it compiled would make every later one slow.
+  if (cachedData === undefined && o.keepCode) process.on('exit', code => code === 0 && keep(source, script.createCachedData()))
   const module = { exports: {} as Bundle }
   script.runInThisContext()(module, createRequire(FILE), FILE, path.dirname(FILE))
   loaded = module.exports
