@@ -49,7 +49,7 @@ export class LocalReplica implements FetchSource {
     return this.#leader?.visibleBytes ?? 0
   }
 
-  /** The epoch is on disk when this is called. */
+  /** The log knows the epoch when this is called; recovery finds it in the batches until `meta` holds it. */
   lead(o: { brokerId: number; state: PartitionImage; minInsyncReplicas: number }): void {
     this.resign()
     this.#leader = becomeLeader({

@@ -293,6 +293,7 @@ export class Replicas {
   async #delete(slot: Slot): Promise<void> {
     slot.replica?.resign()
     slot.replica = undefined
+    slot.isDamaged = false
     await this.#options.store.deletePartition(slot.topicId, slot.partition)
     const slots = this.#slots.get(slot.topicId)
     if (slot.wanted !== undefined || slots === undefined) return
