@@ -18,10 +18,15 @@ const COMPACT_FROM = 256
 /** So long after somebody read up to the end the newest bytes are kept. */
 const WANTED_MS = 5000
 
-/** Bounds the bytes of all hot tails of a node. Owners stand in it in the order in which their chunks came. */
+/**
+ * Bounds the memory that all hot tails of a node hold: a chunk may be a small part of a large request, and holds all of it. Owners stand in it in the
+ * order in which their chunks came.
+ */
 export class HotTailBudget {
   readonly #limitBytes: number
   #bytes = 0
+  /** How many chunks lie in each piece of memory, which counts once. */
+  readonly #chunkCounts = new Map<ArrayBufferLike, number>()
   #owners: HotTail[] = []
   #head = 0
 
@@ -34,8 +39,10 @@ export class HotTailBudget {
   }
 
   /** A tail that dropped chunks by itself leaves slots behind; they are no-ops, or evict its next chunk early. */
-  added(owner: HotTail, bytes: number): void {
-    this.#bytes += bytes
+  added(owner: HotTail, { buffer }: Buffer): void {
+    const count = this.#chunkCounts.get(buffer) ?? 0
+    this.#chunkCounts.set(buffer, count + 1)
+    this.#bytes += CHUNK_OVERHEAD_BYTES + (count === 0 ? buffer.byteLength : 0)
     this.#owners.push(owner)
     while (this.#bytes > this.#limitBytes && this.#head < this.#owners.length) this.#owners[this.#head++]!.evictOldest()
     if (this.#head >= COMPACT_FROM && this.#head * 2 >= this.#owners.length) {
@@ -44,8 +51,11 @@ export class HotTailBudget {
     }
   }
 
-  removed(bytes: number): void {
-    this.#bytes -= bytes
+  removed({ buffer }: Buffer): void {
+    const left = this.#chunkCounts.get(buffer)! - 1
+    if (left > 0) this.#chunkCounts.set(buffer, left)
+    else this.#chunkCounts.delete(buffer)
+    this.#bytes -= CHUNK_OVERHEAD_BYTES + (left === 0 ? buffer.byteLength : 0)
   }
 }
 
@@ -111,7 +121,7 @@ export class HotTail {
     this.#leases.push(lease)
     this.#baseOffsets.push(baseOffset)
     this.#endOffset = endOffset
-    this.#budget.added(this, chunk.length + CHUNK_OVERHEAD_BYTES)
+    this.#budget.added(this, chunk)
   }
 
   /** Takes the whole batches from the one that holds `offset` up to the bounds. Call only when `holds(offset)`. */
@@ -163,7 +173,7 @@ export class HotTail {
   /** Drops every chunk that reaches `offset` or beyond. */
   truncate(offset: number): void {
     while (this.#chunks.length > this.#head && this.#endOffset > offset) {
-      this.#budget.removed(this.#chunks.pop()!.length + CHUNK_OVERHEAD_BYTES)
+      this.#budget.removed(this.#chunks.pop()!)
       this.#endOffset = this.#baseOffsets.pop()!
       this.#leases.pop()?.release()
     }
@@ -171,7 +181,7 @@ export class HotTail {
 
   clear(): void {
     for (let i = this.#head; i < this.#chunks.length; i++) {
-      this.#budget.removed(this.#chunks[i]!.length + CHUNK_OVERHEAD_BYTES)
+      this.#budget.removed(this.#chunks[i]!)
       this.#leases[i]?.release()
     }
     this.#forget()
@@ -187,7 +197,7 @@ export class HotTail {
 
   evictOldest(): void {
     if (this.#head === this.#chunks.length) return
-    this.#budget.removed(this.#chunks[this.#head]!.length + CHUNK_OVERHEAD_BYTES)
+    this.#budget.removed(this.#chunks[this.#head]!)
     this.#chunks[this.#head] = EMPTY
     this.#leases[this.#head]?.release()
     this.#leases[this.#head++] = undefined

@@ -20,8 +20,6 @@ const WRITE_BYTES = 1024 * 1024
  * memory the hot tail would hold.
  */
 const SMALL_CHUNK_BYTES = 4096
-/** What the hot tail keeps holds at most so many times its own bytes: a chunk may be a small part of a large request, whose memory it would keep. */
-const MAX_HELD_PER_KEPT_BYTE = 4
 /** The door to the disk joins a few small chunks better. */
 const MANY_CHUNKS = 256
 /** Even a log that promises unflushed records is flushed after so many bytes, to bound recovery and what a power cut takes. */
@@ -204,7 +202,6 @@ export class LogWriter {
     this.#startedOffset = group.endOffset
     group.isKept = this.#owner.keepsWritten()
     if (group.sizeBytes <= group.chunks.length * SMALL_CHUNK_BYTES && (group.isKept || group.chunks.length > MANY_CHUNKS)) join(group)
-    else if (group.isKept) detach(group)
     file.write(group.chunks, group.segment.writtenBytes, error => {
       this.#writing = false
       if (this.#stopped !== undefined) this.#rest()
@@ -394,16 +391,6 @@ function join(group: WriteGroup): void {
   group.chunks = [Buffer.concat(group.chunks, group.sizeBytes)]
   for (const lease of group.leases) lease?.release()
   group.leases = [undefined]
-}
-
-/** Copies the chunks that would hold much more memory than their own. */
-function detach(group: WriteGroup): void {
-  for (const [i, chunk] of group.chunks.entries()) {
-    if (chunk.buffer.byteLength <= MAX_HELD_PER_KEPT_BYTE * chunk.length) continue
-    group.chunks[i] = Buffer.from(chunk)
-    group.leases[i]?.release()
-    group.leases[i] = undefined
-  }
 }
 
 /** Durably: what a failed write left behind must not come back. */
