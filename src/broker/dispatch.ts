@@ -9,7 +9,7 @@ import { ApiVersions } from '../protocol/api/18-api-versions.ts'
 import { STEP_ELEMENTS } from '../protocol/codec.ts'
 import { KAFKA_STORAGE_ERROR, KafkaError, ProtocolError, UNKNOWN_SERVER_ERROR } from '../protocol/errors.ts'
 import { decodeRequestHeader, encodeResponse, encodeResponseInSteps, type RequestHeader } from '../protocol/message.ts'
-import type { Api } from '../protocol/schema.ts'
+import type { Api, Fields, Layout } from '../protocol/schema.ts'
 import { AssertionError } from '../util/assert.ts'
 import type { Lease } from '../util/buffer-pool.ts'
 import { ADVERTISED } from './advertised.ts'
@@ -21,24 +21,50 @@ import { releaseAll } from './read-memory.ts'
 import { Slices } from './slices.ts'
 
 const PRODUCE = 0
+const OFFSET_COMMIT = 8
+const SHORT_COMMIT_BYTES = 4096
 /** What a request may decode to, by the estimate of the codec: 20,000 partitions of a fetch, 25,000 to 60,000 names; beyond, its connection is closed. */
 const MAX_REQUEST_BYTES = 4 * 1024 * 1024
+/** A group may commit 100,000 partitions and more at once. */
+const MAX_COMMIT_BYTES = 16 * 1024 * 1024
 
 interface Served {
   readonly handler: Handler
   readonly minVersion: number
   readonly maxVersion: number
+  /** What is decoded refers to the frame. Other frames' memory is used again as soon as they are read. */
+  readonly holdsBytes: boolean
 }
 
 const served: (Served | undefined)[] = []
 for (const { apiKey, minVersion, maxVersion } of ADVERTISED) {
   const found = HANDLERS.get(apiKey)
-  if (found !== undefined) served[apiKey] = { handler: found, minVersion: Math.max(minVersion, found.api.minVersion), maxVersion }
+  if (found !== undefined)
+    served[apiKey] = {
+      handler: found,
+      minVersion: Math.max(minVersion, found.api.minVersion),
+      maxVersion,
+      holdsBytes: holdsBytes(found.api.request),
+    }
 }
 
-/** Consecutive Produce requests of one connection may run together: they append at once, in order, and only their answers wait. */
+function holdsBytes(fields: Fields): boolean {
+  return Object.values(fields).some(({ layout }) => layoutHoldsBytes(layout))
+}
+
+function layoutHoldsBytes({ kind, element, fields }: Layout): boolean {
+  if (kind === 'bytes' || kind === 'records') return true
+  return (element !== undefined && layoutHoldsBytes(element.layout)) || (fields !== undefined && holdsBytes(fields))
+}
+
+/**
+ * Consecutive Produce and OffsetCommit requests of one connection may run together: they are decided at once, in order, and only their answers wait.
+ * (Long commits may not: what is decoded of them would wait, too.)
+ */
 export function mayOverlap(frame: Buffer): boolean {
-  return frame.length >= 2 && frame.readInt16BE(0) === PRODUCE
+  if (frame.length < 2) return false
+  const apiKey = frame.readInt16BE(0)
+  return apiKey === PRODUCE || (apiKey === OFFSET_COMMIT && frame.length <= SHORT_COMMIT_BYTES)
 }
 
 /** What names many things decodes to many times its bytes. (Produce carries bytes, and what it names is bounded by the decoder.) */
@@ -69,7 +95,8 @@ export class Dispatcher {
       const context = new Context(this.#broker, request, header)
       const codec = handler.api.req(header.apiVersion)
       if (isHeavy(frame)) {
-        const steps = codec.decodeInSteps(frame, header.bodyStart, frame.length, MAX_REQUEST_BYTES)
+        const maxBytes = header.apiKey === OFFSET_COMMIT ? MAX_COMMIT_BYTES : MAX_REQUEST_BYTES
+        const steps = codec.decodeInSteps(frame, header.bodyStart, frame.length, maxBytes)
         context.slices.run(steps, STEP_ELEMENTS).then(
           body => this.#serve({ request, ...addressed, context, body: body as never }),
           error => this.#unreadable(error, request),
@@ -90,7 +117,9 @@ export class Dispatcher {
   }
 
   #serve(work: Work): void {
-    if (work.header.apiKey !== PRODUCE) work.request.letGo()
+    const { request, header } = work
+    if (header.apiKey !== PRODUCE) request.letGo()
+    if (!served[header.apiKey]!.holdsBytes) request.lease?.release()
     let answer: Answer<Api> | Promise<Answer<Api>>
     try {
       answer = work.handler.answer(this.#broker, work.body, work.context)

@@ -2,8 +2,8 @@
 //
 // Facts: a client may send many requests before the first answer; answers leave strictly in request order (kafka.network.SocketServer mutes
 // the connection until the answer is out). A request starts when all before it are answered. We differ from Kafka in one point:
-// consecutive requests that may overlap (Produce, whose appends happen in call order and whose waiting is for replication only) run
-// together, so that one connection keeps several acks=all batches in flight.
+// consecutive requests that may overlap (Produce and OffsetCommit, whose appends happen in call order and whose waiting is for the disk and
+// replication only) run together, so that one connection keeps several acks=all batches, or commits, in flight.
 
 import type { Lease } from '../util/buffer-pool.ts'
 

@@ -16,6 +16,7 @@ export const offsetCommit = handler(OffsetCommit, {
     const answer = await broker.groups.ask<CommitAnswer>(request.groupId, {
       decide: (shard, token, at) =>
         shard.commit({ request: token, apiVersion: version, body, topicIdOf: name => broker.image.topics.get(name)?.topicId }, at),
+      isCommit: true,
       refused: errorCode => refusedCommit(body, errorCode),
     })
     return { topics: joinTopics(refusals.topics, answer.topics) }

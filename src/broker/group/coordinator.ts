@@ -83,11 +83,12 @@ export class GroupCoordinator {
   /**
    * Puts a request to the shard of a group.
    * @param o.refused  the answer when there is none to ask: NOT_COORDINATOR | COORDINATOR_LOAD_IN_PROGRESS
+   * @param o.isCommit  what it writes may share a batch with other commits
    * @param o.parked  called when the answer waits for something; what it returns is called once it is given
    */
   ask<T>(
     groupId: string,
-    o: { decide: Decision; refused: (errorCode: number) => T; parked?: (request: RequestToken) => () => void },
+    o: { decide: Decision; refused: (errorCode: number) => T; isCommit?: boolean; parked?: (request: RequestToken) => () => void },
   ): T | Promise<T> {
     const partition = this.#leading(groupId)
     if (typeof partition === 'number') return o.refused(partition)
@@ -98,7 +99,9 @@ export class GroupCoordinator {
       answer = { body }
       resolve?.(body as T)
     })
-    partition.decide((shard, at) => o.decide(shard, request, at))
+    const decision = (shard: Shard, at: Instant) => o.decide(shard, request, at)
+    if (o.isCommit === true) partition.decideCommit(decision)
+    else partition.decide(decision)
     if (answer !== undefined) return (answer as { readonly body: unknown }).body as T
     const settled = new Promise<T>(give => (resolve = give))
     const unpark = o.parked?.(request)

@@ -1,5 +1,6 @@
 // One partition of __consumer_offsets while this broker leads it: loads the shard from the log, then performs what it decides. A batch per decision is
-// appended at once, its waits end with the high watermark, and one timer stands for everything that is timed in its groups.
+// appended at once, but the commits of one event's work share one; waits end with the high watermark, and one timer stands for everything that is timed
+// in its groups.
 // A leadership that begins again gets a new object: nothing of the old one is used.
 import type { Clock, Logger, Timer } from '../../env/env.ts'
 import {
@@ -13,7 +14,7 @@ import {
 import type { LocalReplica } from '../local-replica.ts'
 import { hasEnoughReplicas } from '../replica.ts'
 import type { Instant, RequestToken } from './classic/types.ts'
-import { encodeGroupRecords, GroupLogReader, type GroupRecord } from './records.ts'
+import { encodeGroupRecords, GroupLogReader, roughBytes } from './records.ts'
 import { Shard, type ShardEffect, type ShardSettings } from './shard.ts'
 
 const LOAD_CHUNK_BYTES = 1024 * 1024
@@ -29,6 +30,8 @@ export interface PartitionWorld {
   readonly fail: (error: Error) => void
 }
 
+type Append = Extract<ShardEffect, { readonly type: 'append' }>
+
 export class LedPartition {
   readonly replica: LocalReplica
   readonly #world: PartitionWorld
@@ -42,6 +45,11 @@ export class LedPartition {
   #effects: ShardEffect[] | undefined
   /** The high watermark that the requests waiting here need, by how they go on. */
   readonly #waits = new Set<(errorCode: number) => void>()
+  /** Commits that are decided and go to the log at the end of this event's work, or before whatever else is decided. */
+  #gathered: Append[] = []
+  #gatheredBytes = 0
+  #turnAsked = false
+  #isGathering = false
 
   constructor(world: PartitionWorld, replica: LocalReplica) {
     this.#world = world
@@ -65,12 +73,26 @@ export class LedPartition {
   /** Only when errorCode is NONE. */
   decide(decision: (shard: Shard, at: Instant) => readonly ShardEffect[]): void {
     if (this.#state !== 'active') return
+    this.#appendGathered()
     this.#perform(decision(this.#shard, this.#now()))
+    this.#arm()
+  }
+
+  /** The same for a commit: what it writes may share a batch with other commits. */
+  decideCommit(decision: (shard: Shard, at: Instant) => readonly ShardEffect[]): void {
+    if (this.#state !== 'active') return
+    this.#isGathering = true
+    try {
+      this.#perform(decision(this.#shard, this.#now()))
+    } finally {
+      this.#isGathering = false
+    }
     this.#arm()
   }
 
   /** Settles when everything appended so far is durable. @returns NONE or what is to be answered instead */
   settled(): Promise<number> {
+    this.#appendGathered()
     const { leader, log } = this.replica
     if (leader === undefined) return Promise.resolve(NOT_COORDINATOR)
     if (leader.highWatermark >= log.logEndOffset) return Promise.resolve(NONE)
@@ -85,6 +107,7 @@ export class LedPartition {
     if (this.#state === 'closed') return
     const isLed = this.replica.leader?.leaderEpoch === this.#leaderEpoch
     const wasActive = this.#state === 'active'
+    this.#appendGathered()
     if (wasActive)
       this.#perform(isLed ? this.#shard.release(NOT_COORDINATOR, this.#now()) : this.#shard.unload(NOT_COORDINATOR, this.#now()))
     this.#state = 'closed'
@@ -155,23 +178,52 @@ export class LedPartition {
   #performOne(effect: ShardEffect): void {
     if (effect.type === 'answer') this.#world.answer(effect.request, effect.body)
     else if (effect.type === 'log') this.#world.logger.log('info', effect.event, effect.fields)
-    else this.#append(effect.id, effect.records)
+    else if (this.#isGathering) this.#gather(effect)
+    else {
+      this.#appendGathered()
+      this.#append([effect])
+    }
   }
 
-  #append(id: number, records: readonly GroupRecord[]): void {
+  #gather(append: Append): void {
+    const { maxMessageBytes, segmentBytes } = this.replica.log.config
+    const bytes = append.records.reduce((sum, record) => sum + roughBytes(record), 0)
+    if (this.#gatheredBytes + bytes > Math.min(maxMessageBytes, segmentBytes)) this.#appendGathered()
+    this.#gathered.push(append)
+    this.#gatheredBytes += bytes
+    if (this.#turnAsked) return
+    this.#turnAsked = true
+    this.#world.clock.turn(() => {
+      this.#turnAsked = false
+      this.#appendGathered()
+      this.#arm()
+    })
+  }
+
+  #appendGathered(): void {
+    if (this.#gathered.length === 0) return
+    const appends = this.#gathered
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    this.#append(appends)
+  }
+
+  /** As one batch, which the log takes or refuses as one. */
+  #append(appends: readonly Append[]): void {
     const { replica } = this
     const { leader } = replica
-    if (leader?.leaderEpoch !== this.#leaderEpoch) this.#failed(id, NOT_LEADER_OR_FOLLOWER)
-    else if (!hasEnoughReplicas(leader)) this.#failed(id, NOT_ENOUGH_REPLICAS)
+    if (leader?.leaderEpoch !== this.#leaderEpoch) this.#failed(appends, NOT_LEADER_OR_FOLLOWER)
+    else if (!hasEnoughReplicas(leader)) this.#failed(appends, NOT_ENOUGH_REPLICAS)
     else {
+      const records = appends.length === 1 ? appends[0]!.records : appends.flatMap(append => append.records)
       const result = replica.appendAsCoordinator(encodeGroupRecords(records, this.#world.clock.wallTime()))
       if (!result.ok) {
-        this.#failed(id, result.errorCode)
+        this.#failed(appends, result.errorCode)
         return
       }
       const endOffset = result.lastOffset + 1
-      this.#shard.appended(id, endOffset)
       const shard = this.#shard
+      for (const { id } of appends) shard.appended(id, endOffset)
       this.#wait(endOffset, errorCode => {
         if (shard !== this.#shard) return
         if (errorCode === NONE) this.#perform(shard.durable(endOffset, this.#now()))
@@ -181,12 +233,16 @@ export class LedPartition {
     }
   }
 
-  #failed(id: number, errorCode: number): void {
-    this.#perform(this.#shard.failed(id, errorCode, this.#now()))
+  #failed(appends: readonly Append[], errorCode: number): void {
+    const ids = appends.map(append => append.id)
+    this.#perform(this.#shard.failed(ids, errorCode, this.#now()))
   }
 
   /** What was appended is not in the log any more: memory is ahead of it. Leadership lost is told by `close`; else the log is read again. */
   #lost(errorCode: number): void {
+    // The shard answers for them below, as for all that is not durable.
+    this.#gathered = []
+    this.#gatheredBytes = 0
     if (this.#state !== 'active') {
       this.#perform(this.#shard.unload(NOT_COORDINATOR, this.#now()))
       return

@@ -51,7 +51,7 @@ export interface ShardSettings extends GroupSettings {
 
 export type ShardEffect =
   | { readonly type: 'answer'; readonly request: RequestToken; readonly body: unknown }
-  /** One batch. `appended` or `failed` must be called with the id before anything else happens to the shard. */
+  /** In one batch. `appended` or `failed` must be called with the id before anything but commits is decided, in the order of the ids. */
   | { readonly type: 'append'; readonly id: number; readonly records: readonly GroupRecord[] }
   | { readonly type: 'log'; readonly event: string; readonly fields: Readonly<Record<string, string | number>> }
 
@@ -100,7 +100,9 @@ export class Shard implements GroupReplay {
   readonly #pending = new Map<number, Pending>()
   #lastId = 0
   /** Of the last append. */
-  #lastEndOffset = -1
+  #lastEndOffset = 0
+  /** What `durable` said last. */
+  #durableOffset = 0
   /** Of the groups read so far, while the log is loaded. */
   #loading: Map<string, GroupMetadataValue> | undefined = new Map()
 
@@ -341,20 +343,24 @@ export class Shard implements GroupReplay {
     }
   }
 
-  /** The log did not take them. @param errorCode  the log's own */
-  failed(id: number, errorCode: number, at: Instant): readonly ShardEffect[] {
-    const pending = this.#pending.get(id)
-    assert(pending !== undefined && pending.endOffset === -1, `append ${id} is not waited for`)
-    if ((pending.held?.pendingCount ?? 0) > 1) {
+  /** The log did not take the batch of these. @param errorCode  the log's own */
+  failed(ids: readonly number[], errorCode: number, at: Instant): readonly ShardEffect[] {
+    const effects: ShardEffect[] = []
+    for (const id of ids) {
+      const pending = this.#pending.get(id)
+      assert(pending !== undefined && pending.endOffset === -1, `append ${id} is not waited for`)
       pending.failure = errorCode
       pending.endOffset = this.#lastEndOffset
-      return NOTHING
+      if ((pending.held?.pendingCount ?? 0) <= 1) effects.push(...this.#settle(id, pending, errorCode, at))
     }
-    return this.#settle(id, pending, errorCode, at)
+    // Others of its group may have failed with it: nothing else would settle them.
+    effects.push(...this.durable(this.#durableOffset, at))
+    return effects
   }
 
   /** The high watermark is at `offset`: what was appended below it is there to stay. */
   durable(offset: number, at: Instant): readonly ShardEffect[] {
+    this.#durableOffset = offset
     const effects: ShardEffect[] = []
     for (const [id, pending] of this.#pending) {
       if (pending.endOffset === -1 || pending.endOffset > offset) break

@@ -16,6 +16,8 @@ const SETTINGS: ShardSettings = {
   retentionMs: 60_000,
 }
 
+type Append = Extract<ShardEffect, { readonly type: 'append' }>
+
 export class ShardConversation {
   #shard = loadedShard([], 0)
   /** One batch a decision. */
@@ -25,6 +27,8 @@ export class ShardConversation {
   /** The log takes nothing. */
   #refusal = 0
   #lastToken = 0
+  /** Of commits that are told to go `together`, until the `turn`. */
+  readonly #gathered: Append[] = []
   readonly #told: string[] = []
   readonly #names = new Map<number, string>()
 
@@ -62,7 +66,9 @@ export class ShardConversation {
           topics,
         }
         const request = this.#token(line)
-        this.#perform(this.#shard.commit({ request, apiVersion: number('v', 9), body, topicIdOf: () => ZERO_UUID }, this.#at()))
+        const effects = this.#shard.commit({ request, apiVersion: number('v', 9), body, topicIdOf: () => ZERO_UUID }, this.#at())
+        if (words.includes('together')) for (const effect of effects) this.#gathered.push(...(effect.type === 'append' ? [effect] : []))
+        else this.#perform(effects)
         break
       }
       case 'join': {
@@ -117,6 +123,9 @@ export class ShardConversation {
         this.#highWatermark = words[0] === undefined ? this.#log.length : Number(words[0])
         this.#perform(this.#shard.durable(this.#highWatermark, this.#at()))
         break
+      case 'turn':
+        this.#append(this.#gathered.splice(0))
+        break
       case 'refuse':
         this.#refusal = Number(words[0])
         break
@@ -155,19 +164,24 @@ export class ShardConversation {
   }
 
   #perform(effects: readonly ShardEffect[]): void {
-    const queue = [...effects]
-    for (const effect of queue) {
+    for (const effect of effects) {
       if (effect.type === 'answer') this.#tell(`${this.#names.get(effect.request)}: ${answered(effect.body)}`)
       else if (effect.type === 'log') continue
-      else if (this.#refusal !== 0) {
-        this.#tell(`refused by the log: ${effect.records.map(written).join(', ')}`)
-        queue.push(...this.#shard.failed(effect.id, this.#refusal, this.#at()))
-      } else {
-        encodeGroupRecords(effect.records, 0)
-        this.#log.push(effect.records)
-        this.#tell(`append ${this.#log.length}: ${effect.records.map(written).join(', ')}`)
-        this.#shard.appended(effect.id, this.#log.length)
-      }
+      else this.#append([effect])
+    }
+  }
+
+  #append(appends: readonly Append[]): void {
+    const records = appends.flatMap(append => append.records)
+    if (this.#refusal !== 0) {
+      this.#tell(`refused by the log: ${records.map(written).join(', ')}`)
+      const ids = appends.map(({ id }) => id)
+      this.#perform(this.#shard.failed(ids, this.#refusal, this.#at()))
+    } else {
+      encodeGroupRecords(records, 0)
+      this.#log.push(records)
+      this.#tell(`append ${this.#log.length}: ${records.map(written).join(', ')}`)
+      for (const { id } of appends) this.#shard.appended(id, this.#log.length)
     }
   }
 
