@@ -9,9 +9,9 @@ import type { Segment } from '../segment.ts'
 import { DamagedLogError, headerFault } from '../walk.ts'
 import { worked } from './clean-batch.ts'
 
-const CHUNK_BYTES = 256 * 1024
-/** So much is looked at, unpacked, in one turn: one or two milliseconds. A batch that unpacks to more is a turn of its own. */
-const SLICE_BYTES = 512 * 1024
+const CHUNK_BYTES = 128 * 1024
+/** So much is looked at, unpacked, in one turn: about a millisecond. A batch that unpacks to more is a turn of its own. */
+const SLICE_BYTES = 256 * 1024
 /** Memory for larger batches is not kept. */
 const KEPT_BYTES = 2 * 1024 * 1024
 /** No batch is larger: what claims to be is damage. */
