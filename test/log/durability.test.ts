@@ -1,7 +1,7 @@
 // What is ackable when, how writes and flushes are grouped, and what a failing disk does (docs/ARCHITECTURE.md, rules 1 and 8).
 import { describe, expect, test } from 'vitest'
 import { type Disk, type DiskFile, sleep } from '../../src/env/env.ts'
-import { FOLDER, Lab, values } from './lab.ts'
+import { batchOf, FOLDER, Lab, values } from './lab.ts'
 
 interface Calls {
   writes: number[]
@@ -249,6 +249,43 @@ describe('a failing disk', () => {
           await lab.acked()
         })
       }
+    },
+  )
+
+  test.each([1, 2, 3, 4, 5, 6])(
+    'a file is not closed while it is cut on a full disk, however many others are open (seed %i)',
+    async seed => {
+      const lab = new Lab(seed, { maxIdleFiles: 0, hotTailBytes: 0 })
+      await lab.run(async () => {
+        await lab.open()
+        const { log: other } = await lab.store.openPartition({
+          topic: 'u',
+          topicId: 'EAECAwQFBgcICQoLDA0ODw',
+          partition: 0,
+          config: lab.config,
+          onProgress() {},
+        })
+        other.appendAsLeader(batchOf(['read all the time']), { leaderEpoch: 0, origin: 'client' })
+        await other.flush()
+        let isOver = false
+        const reading = (async () => {
+          while (!isOver) await other.read({ offset: 0, maxBytes: 1000, endOffset: 1, minOneBatch: true })
+        })()
+        for (let round = 0; round < 20; round++) {
+          lab.append(['flushed meanwhile'])
+          await sleep(lab.env.clock, 0.1 * (round % 5))
+          lab.world.host('a').storage.failNext({ operation: 'write', path: '.log', code: 'ENOSPC' })
+          lab.append(['given up'])
+          await lab.until(() => lab.log.refusal !== undefined)
+          await lab.acked()
+          lab.log.resume()
+          await lab.until(() => lab.log.refusal === undefined)
+          lab.world.host('a').storage.heal()
+        }
+        isOver = true
+        await reading
+        expect(lab.failures).toEqual([])
+      })
     },
   )
 
