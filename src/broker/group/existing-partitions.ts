@@ -6,6 +6,16 @@ interface NamedTopic<P> {
   readonly partitions: readonly P[]
 }
 
+export function allExist(image: MetadataImage, topics: readonly NamedTopic<{ readonly partitionIndex: number }>[]): boolean {
+  for (const { name, partitions } of topics) {
+    const there = image.topics.get(name)?.partitions
+    // One that names no partition is left out of the answer.
+    if (there === undefined || partitions.length === 0) return false
+    for (const { partitionIndex } of partitions) if (there[partitionIndex] === undefined) return false
+  }
+  return topics.length > 0
+}
+
 /** A topic with both kinds stands in both lists; one that exists and names no partition stands in none, as in Kafka. */
 export function splitByExistence<P extends { readonly partitionIndex: number }, T extends NamedTopic<P>>(
   image: MetadataImage,

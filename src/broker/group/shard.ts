@@ -178,16 +178,20 @@ export class Shard implements GroupReplay {
     at: Instant,
   ): readonly ShardEffect[] {
     const { request, body } = o
-    const answer = (errorCode: number): ShardEffect => ({ type: 'answer', request, body: refusedCommit(body, errorCode) })
     const errorCode = this.#judgeCommit(body, o.apiVersion, at)
-    if (errorCode !== NONE) return [answer(errorCode)]
-    const { topics, records } = this.#decideCommit(o, at)
+    if (errorCode !== NONE) return [{ type: 'answer', request, body: refusedCommit(body, errorCode) }]
+    const { metadataMaxBytes } = this.#settings()
+    const records = commitRecords(o, { metadataMaxBytes, wallTime: at.wallTime })
     if (records.length === 0) {
       this.#perhapsForget(body.groupId)
-      return [{ type: 'answer', request, body: { topics } }]
+      return [{ type: 'answer', request, body: acceptedCommit(body, metadataMaxBytes) }]
     }
     return [
-      this.#append(records, error => [error === NONE ? { type: 'answer', request, body: { topics } } : answer(appendErrorToMember(error))]),
+      this.#append(records, error =>
+        error === NONE
+          ? [{ type: 'answer', request, body: acceptedCommit(body, metadataMaxBytes) }]
+          : [{ type: 'answer', request, body: refusedCommit(body, appendErrorToMember(error)) }],
+      ),
     ]
   }
 
@@ -205,34 +209,6 @@ export class Shard implements GroupReplay {
     this.#time(held.group)
     if (errorCode !== NONE) this.#perhapsForget(groupId)
     return errorCode
-  }
-
-  #decideCommit(o: { body: CommitRequest; topicIdOf: (topic: string) => Uuid | undefined }, { wallTime }: Instant) {
-    const { groupId, retentionTimeMs } = o.body
-    const { metadataMaxBytes } = this.#settings()
-    const expireTimestampMs = retentionTimeMs === -1 ? -1 : wallTime + retentionTimeMs
-    const records: GroupRecord[] = []
-    const topics = o.body.topics.map(({ name, partitions }) => {
-      const topicId = o.topicIdOf(name) ?? ZERO_UUID
-      return {
-        name,
-        partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch, committedMetadata }) => {
-          const metadata = committedMetadata ?? ''
-          if (metadata.length > metadataMaxBytes) return { partitionIndex, errorCode: OFFSET_METADATA_TOO_LARGE }
-          const value: CommittedOffset = {
-            offset: committedOffset,
-            leaderEpoch: committedLeaderEpoch,
-            metadata,
-            commitTimestampMs: wallTime,
-            expireTimestampMs,
-            topicId,
-          }
-          records.push({ type: 'offset', groupId, topic: name, partition: partitionIndex, value })
-          return { partitionIndex, errorCode: NONE }
-        }),
-      }
-    })
-    return { topics, records }
   }
 
   /** Only of partitions that exist. */
@@ -504,6 +480,36 @@ function forgotten(groupId: string, topic: string, partition: number): GroupReco
 
 function logged(event: string, fields: Readonly<Record<string, string | number>>): ShardEffect {
   return { type: 'log', event, fields }
+}
+
+function commitRecords(
+  { body, topicIdOf }: { body: CommitRequest; topicIdOf: (topic: string) => Uuid | undefined },
+  { metadataMaxBytes, wallTime }: { metadataMaxBytes: number; wallTime: number },
+): GroupRecord[] {
+  const { groupId, retentionTimeMs } = body
+  const expireTimestampMs = retentionTimeMs === -1 ? -1 : wallTime + retentionTimeMs
+  const records: GroupRecord[] = []
+  for (const { name, partitions } of body.topics) {
+    const topicId = topicIdOf(name) ?? ZERO_UUID
+    for (const { partitionIndex, committedOffset: offset, committedLeaderEpoch: leaderEpoch, committedMetadata } of partitions) {
+      const metadata = committedMetadata ?? ''
+      if (metadata.length > metadataMaxBytes) continue
+      const value = { offset, leaderEpoch, metadata, commitTimestampMs: wallTime, expireTimestampMs, topicId }
+      records.push({ type: 'offset', groupId, topic: name, partition: partitionIndex, value })
+    }
+  }
+  return records
+}
+
+/** Made when it is sent: until then only the request is kept. */
+function acceptedCommit({ topics }: CommitRequest, metadataMaxBytes: number): CommitAnswer {
+  const codeOf = (metadata: string | null) => ((metadata?.length ?? 0) > metadataMaxBytes ? OFFSET_METADATA_TOO_LARGE : NONE)
+  return {
+    topics: topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex, committedMetadata }) => ({ partitionIndex, errorCode: codeOf(committedMetadata) })),
+    })),
+  }
 }
 
 /** Every partition of the request with this error. */
