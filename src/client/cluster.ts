@@ -27,6 +27,8 @@ export interface ClusterOptions {
   readonly requestTimeoutMs: number
   readonly backoff: Backoff
   readonly allowAutoTopicCreation: boolean
+  /** When what is known is asked for again although nobody complained. */
+  readonly metadataMaxAgeMs: number
   readonly hold: Hold
 }
 
@@ -34,7 +36,6 @@ export type Lane = 'main' | 'fetch' | 'group' | 'join'
 
 /** A broker answers Metadata from memory: one that needs longer is not there, and another one can tell. */
 const METADATA_TIMEOUT_MS = 5000
-const METADATA_MAX_AGE_MS = 5 * 60_000
 const METADATA_MAX_IDLE_MS = 5 * 60_000
 const METADATA_BACKOFF: Backoff = { initialMs: 50, maxMs: 1000 }
 const RECONNECT_BACKOFF: Backoff = { initialMs: 50, maxMs: 1000 }
@@ -71,7 +72,7 @@ export class Cluster {
     this.env = env
     this.options = options
     this.occupancy = new Occupancy(options.hold)
-    const maxima = { maxAgeMs: METADATA_MAX_AGE_MS, maxIdleMs: METADATA_MAX_IDLE_MS }
+    const maxima = { maxAgeMs: options.metadataMaxAgeMs, maxIdleMs: METADATA_MAX_IDLE_MS }
     this.metadata = emptyMetadata({ ...maxima, backoff: METADATA_BACKOFF })
   }
 

@@ -82,7 +82,13 @@ export class Consumer {
   readonly #wakers = new Set<() => void>()
   #polling = false
   /** What the loop over this consumer goes through. */
-  #lent: { readonly records: readonly ConsumedRecord[]; consumed: number } | undefined
+  #lent:
+    | {
+        readonly records: readonly ConsumedRecord[] /** The user let go of so many by asking for more. */
+        consumed: number
+        committed: number
+      }
+    | undefined
   #wantedAtMs = 0
   #closing: Promise<void> | undefined
   #closed = false
@@ -236,16 +242,17 @@ export class Consumer {
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord, void, void> {
     while (!this.#closed && this.#closing === undefined) {
-      const lent = { records: await this.poll({ maxWaitMs: 1000 }), consumed: 0 }
+      const lent = { records: await this.poll({ maxWaitMs: 1000 }), consumed: 0, committed: 0 }
       this.#lent = lent
       try {
         for (const record of lent.records) {
+          if (this.#closing !== undefined) return
           yield record
           lent.consumed++
         }
       } finally {
         this.#lent = undefined
-        this.#giveBack(lent.records.slice(lent.consumed))
+        this.#giveBack(lent.records.slice(Math.max(lent.consumed, lent.committed)))
       }
     }
   }
@@ -258,6 +265,7 @@ export class Consumer {
     const deadline = new Deadline(this.#cluster.env.clock, this.#options.operationTimeoutMs)
     for (;;) {
       const { position, failure } = this.#partition(target)
+      this.#session?.findPositions()
       if (position !== undefined) return position
       if (failure !== undefined) throw failure
       if (deadline.elapsedMs >= deadline.timeoutMs) {
@@ -356,10 +364,11 @@ export class Consumer {
     }
   }
 
-  /** @param consumed  those the user has let go of by asking for more; else also those he has in hand */
+  /** @param consumed  what the user has let go of by asking for more; so far: and what he has in hand, which counts as consumed from now on */
   #positions(consumed: 'surely' | 'so far'): OffsetToCommit[] {
-    const { records = [], consumed: count = 0 } = this.#lent ?? {}
-    const waiting = firstOffsets(records.slice(consumed === 'surely' ? count : count + 1))
+    const lent = this.#lent ?? { records: [], consumed: 0, committed: 0 }
+    if (consumed === 'so far') lent.committed = lent.consumed + 1
+    const waiting = firstOffsets(lent.records.slice(Math.max(lent.consumed, lent.committed)))
     return [...this.#fetcher.partitions].flatMap(([key, { topic, partition, position, positionEpoch }]) =>
       position === undefined ? [] : [{ topic, partition, offset: waiting.get(key)?.offset ?? position, leaderEpoch: positionEpoch }],
     )

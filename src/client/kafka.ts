@@ -96,7 +96,7 @@ export interface GroupSettings {
   readonly autoCommit?: boolean
   /** Default 5 s. */
   readonly autoCommitIntervalMs?: number
-  /** How often topics are looked for that match a pattern. Default 5 min. */
+  /** How often is looked for new partitions, and for new topics that match a pattern. Default 5 min. */
   readonly metadataMaxAgeMs?: number
 }
 
@@ -111,6 +111,7 @@ interface Closable {
 
 const KIB = 1024
 const MIB = 1024 * 1024
+const METADATA_MAX_AGE_MS = 300_000
 
 export class Kafka {
   readonly #env: Env
@@ -160,7 +161,7 @@ export class Kafka {
   }
 
   consumer(settings: ConsumerSettings = {}): Consumer {
-    const cluster = this.#cluster(false)
+    const cluster = this.#cluster(false, settings.metadataMaxAgeMs)
     const operationTimeoutMs = settings.operationTimeoutMs ?? 60_000
     const options = {
       autoOffsetReset: settings.autoOffsetReset ?? (settings.groupId === undefined ? 'none' : 'latest'),
@@ -196,7 +197,7 @@ export class Kafka {
     return this.close()
   }
 
-  #cluster(allowAutoTopicCreation: boolean): Cluster {
+  #cluster(allowAutoTopicCreation: boolean, metadataMaxAgeMs = METADATA_MAX_AGE_MS): Cluster {
     const settings = this.#settings
     return new Cluster(this.#env, {
       bootstrap: this.#bootstrap,
@@ -205,6 +206,7 @@ export class Kafka {
       requestTimeoutMs: settings.requestTimeoutMs ?? 30_000,
       backoff: { initialMs: settings.retryBackoffMs ?? 100, maxMs: settings.retryBackoffMaxMs ?? 1000 },
       allowAutoTopicCreation,
+      metadataMaxAgeMs,
       hold: this.#hold,
     })
   }
@@ -233,7 +235,7 @@ function groupOptions(groupId: string, settings: GroupSettings, operationTimeout
     assignors,
     autoCommit: settings.autoCommit ?? true,
     autoCommitIntervalMs: settings.autoCommitIntervalMs ?? 5000,
-    metadataMaxAgeMs: settings.metadataMaxAgeMs ?? 300_000,
+    metadataMaxAgeMs: settings.metadataMaxAgeMs ?? METADATA_MAX_AGE_MS,
     requestTimeoutMs: cluster.requestTimeoutMs,
     operationTimeoutMs,
     backoff: cluster.backoff,

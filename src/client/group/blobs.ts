@@ -20,8 +20,15 @@ const StickyUserData = schema('StickyAssignorUserData', '1', {
 
 export interface OwnSubscription {
   readonly topics: readonly string[]
-  /** What the member holds, or held when its generation ended. */
+  /** What the member holds while it joins, and since which generation; an eager one holds nothing. */
+  readonly held: Ownership
+  /** What it took over last. */
+  readonly previous: Ownership
+}
+
+export interface Ownership {
   readonly owned: readonly TopicPartition[]
+  /** -1: none. */
   readonly generationId: number
 }
 
@@ -30,9 +37,8 @@ export function encodeSubscription(protocol: string, own: OwnSubscription): Buff
   return encodeVersioned(ConsumerProtocolSubscription, VERSION, {
     topics: [...own.topics].sort(),
     userData: userDataOf(protocol, own),
-    // `sticky` gives up all before it joins and remembers in its user data.
-    ownedPartitions: protocol === 'cooperative-sticky' ? byTopic(own.owned) : [],
-    generationId: own.generationId,
+    ownedPartitions: byTopic(own.held.owned),
+    generationId: own.held.generationId,
     rackId: null,
   })
 }
@@ -44,7 +50,7 @@ export function decodeSubscription(protocol: string, bytes: Buffer): Omit<Member
   return {
     topics: new Set(topics),
     owned: remembered?.owned ?? flat(ownedPartitions),
-    generationId: generationId >= 0 ? generationId : (remembered?.generationId ?? NO_GENERATION),
+    generationId: remembered?.owned === undefined && generationId >= 0 ? generationId : (remembered?.generationId ?? NO_GENERATION),
   }
 }
 
@@ -71,15 +77,15 @@ function flat(topics: readonly { readonly topic: string; readonly partitions: re
   return topics.flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition })))
 }
 
-function userDataOf(protocol: string, { owned, generationId }: OwnSubscription): Buffer | null {
+function userDataOf(protocol: string, { held, previous }: OwnSubscription): Buffer | null {
   if (protocol === 'cooperative-sticky') {
     const bytes = Buffer.alloc(GENERATION_BYTES)
-    bytes.writeInt32BE(generationId)
+    bytes.writeInt32BE(held.generationId)
     return bytes
   }
   if (protocol !== 'sticky') return null
   const w = new Writer({ referenceBytes: Number.MAX_SAFE_INTEGER })
-  StickyUserData.at(1).encode({ previousAssignment: byTopic(owned), generation: generationId }, w)
+  StickyUserData.at(1).encode({ previousAssignment: byTopic(previous.owned), generation: previous.generationId }, w)
   return Buffer.concat(w.done())
 }
 

@@ -11,7 +11,7 @@ import { asFailure, refusal } from '../operation.ts'
 import type { Backoff } from '../retry.ts'
 import type { MemberSubscription, TopicPartition } from './assignment.ts'
 import { ASSIGNORS, type Assignor, type AssignorName } from './assignors.ts'
-import { decodeSubscription, encodeAssignment, encodeSubscription } from './blobs.ts'
+import { decodeSubscription, encodeAssignment, encodeSubscription, type Ownership } from './blobs.ts'
 import type { GroupCoordinator } from './coordinator.ts'
 import {
   type JoinedMember,
@@ -69,8 +69,8 @@ export class GroupMember {
   readonly #offChange: () => void
   #topics: ReadonlySet<string> = new Set()
   #pattern: RegExp | undefined
-  /** What was taken over last, and in which generation: an eager member has given it up when it joins, a sticky leader wants to know it. */
-  #previous: { readonly owned: readonly TopicPartition[]; readonly generationId: number } = { owned: [], generationId: NO_GENERATION }
+  /** What was taken over last: an eager member has given it up when it joins, a sticky leader wants to know it. */
+  #previous: Ownership = { owned: [], generationId: NO_GENERATION }
   /** As leader: the partition counts that the present assignment was made for. */
   #assignedCounts: ReadonlyMap<string, number | undefined> = new Map()
   #task: Task | undefined
@@ -222,8 +222,8 @@ export class GroupMember {
 
   async #join({ id, memberId, reason }: Extract<MembershipEffect, { type: 'join' }>): Promise<void> {
     const { sessionTimeoutMs, maxPollIntervalMs, groupInstanceId, assignors } = this.#options
-    const held = this.mode === 'eager' ? this.#previous : { owned: this.#host.owned(), generationId: this.#state.generationId }
-    const own = { topics: [...this.#topics], ...held }
+    const held = { owned: this.#host.owned(), generationId: this.#state.generationId }
+    const own = { topics: [...this.#topics], held, previous: this.#previous }
     const request = {
       groupId: this.#coordinator.groupId,
       sessionTimeoutMs,

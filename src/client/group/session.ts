@@ -124,6 +124,11 @@ export class GroupSession {
       throw failure
     }
     if (this.#options.autoCommit && this.#cluster.env.clock.now() >= this.#commitDueAtMs) void this.#commitInPassing()
+    this.findPositions()
+  }
+
+  /** Partitions that wait for their committed offset get it in the background. */
+  findPositions(): void {
     if (this.#held.unpositioned().length > 0) void this.#findCommitted()
   }
 

@@ -6,7 +6,13 @@ import { type Scene, withNode } from '../../broker/test-node.ts'
 import { Books, eventually, fill, isShared, Member, withTopic } from './members.ts'
 
 const QUICK = { sessionTimeoutMs: 6000, heartbeatIntervalMs: 500, autoCommitIntervalMs: 300 }
-const ASSIGNOR_LISTS: readonly (readonly AssignorName[])[] = [['range'], ['roundrobin'], ['sticky'], ['cooperative-sticky']]
+const ASSIGNOR_LISTS: readonly (readonly AssignorName[])[] = [
+  ['range'],
+  ['roundrobin'],
+  ['sticky'],
+  ['cooperative-sticky'],
+  ['cooperative-sticky', 'range'],
+]
 
 async function ends(...members: readonly Member[]): Promise<void> {
   await Promise.all(members.map(member => member.close()))
@@ -16,7 +22,7 @@ async function ends(...members: readonly Member[]): Promise<void> {
 const all = (books: Books) => [...books.read.values()].flat()
 const inOrder = (values: readonly string[]) => [...values].sort((a, b) => Number(a) - Number(b))
 
-describe.each(ASSIGNOR_LISTS)('three members with %s', (...partitionAssignors) => {
+describe.each(ASSIGNOR_LISTS)('three members with %s %s', (...partitionAssignors) => {
   test('share the partitions, and share them anew when one leaves or dies; nothing is left out', async () => {
     await withNode(async (scene: Scene) => {
       const kafka = await withTopic(scene, 't', 6)
