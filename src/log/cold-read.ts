@@ -2,6 +2,7 @@
 
 import * as batch from '../protocol/batch.ts'
 import { BATCH_HEADER_BYTES } from '../protocol/batch.ts'
+import { KAFKA_STORAGE_ERROR, KafkaError } from '../protocol/errors.ts'
 import type { Lease } from '../util/buffer-pool.ts'
 import type { Segment } from './segment.ts'
 import { type Cut, cutWholeBatches, DamagedLogError, headerFault, type LogSlice, type ReadBounds, walkFile } from './walk.ts'
@@ -176,10 +177,13 @@ export async function walkSegment(
   if (walk.fault !== undefined) throw new DamagedLogError(`${segment.path} at ${walk.position}: ${walk.fault}`)
 }
 
-/** One batch, whole. */
+/** One batch, whole and sound. @throws DamagedLogError, KafkaError KAFKA_STORAGE_ERROR: cut under the reader */
 export async function readBatch(segment: Segment, position: number, size: number): Promise<Buffer> {
+  const { cutCount } = segment
   const bytes = await segment.use(file => file.read(position, size))
+  if (segment.cutCount !== cutCount) throw new KafkaError(KAFKA_STORAGE_ERROR, `${segment.path} was cut`)
   if (bytes.length < size)
     throw new DamagedLogError(`${segment.path} ends at ${position + bytes.length}, ${segment.writtenBytes} bytes were written`)
+  if (!batch.crcIsValid(bytes, 0)) throw new DamagedLogError(`the batch at offset ${batch.baseOffset(bytes, 0)} has a wrong checksum`)
   return bytes
 }

@@ -69,3 +69,23 @@ test.each([0, 1, 2, 3])('a batch whose base offset flipped by bit %i is never ta
     }
   })
 })
+
+test('a lookup by time answers nothing from a batch in which a bit flipped', async () => {
+  const lab = new Lab(2, { hotTailBytes: 1 })
+  await lab.run(async () => {
+    await lab.open()
+    lab.append(['a', 'b'].map((value, i) => ({ key: null, value: Buffer.from(value), timestamp: 1000 + 10 * i })))
+    await lab.acked()
+    await lab.close()
+    await lab.damage(`${FOLDER}/00000000000000000000.log`, bytes => {
+      // The timestamp delta of the second record, behind the first one.
+      const first = batch.BATCH_HEADER_BYTES
+      const second = first + 1 + (bytes[first]! >> 1)
+      bytes[second + 2]! ^= 2
+      return bytes
+    })
+    await lab.open({ clean: true })
+    await expect(lab.log.offsetForTimestamp(1005, 2)).rejects.toThrow(/checksum/)
+    expect(lab.log.refusal).toBeInstanceOf(DamagedLogError)
+  })
+})
