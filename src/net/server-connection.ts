@@ -259,6 +259,7 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
   #read(chunk: Buffer): void {
     this.#lastActivity = this.#env.clock.now()
     this.#receivedBytes += chunk.length
+    this.#budget.takenBytes += chunk.length
     if (this.#state !== 'open') return
     try {
       this.#frames.push(chunk, this.#accept)

@@ -2,6 +2,7 @@
 // Facts: socket.request.max.bytes 100 MiB, connections.max.idle.ms 10 min (kafka.network.SocketServer).
 import type { Env, NetListener, Socket, Timer } from '../env/env.ts'
 import { BufferPool, type Lease } from '../util/buffer-pool.ts'
+import { collectAll } from '../util/native-memory.ts'
 import { ConnectionCounts, type ConnectionLimits, NO_LIMITS } from './connection-limits.ts'
 import { RequestBudget } from './request-budget.ts'
 import { AcceptedConnection, type UnsentBytes } from './server-connection.ts'
@@ -15,6 +16,9 @@ const POOLED_FRAME_BYTES = 4096
 /** Memory of frames that may lie unused between two requests, and for how long. */
 const IDLE_FRAMES_BYTES = 16 * 1024 * 1024
 const SHRINK_FRAMES_MS = 5000
+/** What a time must have brought to have left much behind, and the most of what follows to be idle. */
+const BUSY_BYTES = 16 * 1024 * 1024
+const IDLE_BYTES = 64 * 1024
 
 /** With so much in unread answers, who takes nothing between two looks is cut off. */
 const DEAF_TOLERATED_BYTES = 16 * 1024 * 1024
@@ -99,6 +103,9 @@ export class Server {
   #progressTimer: Timer | undefined
   readonly #frames: BufferPool
   #framesTimer: Timer | undefined
+  /** Bytes of requests of all times, at the last look and at the last collection. */
+  #takenAtLook = 0
+  #takenAtCollection = 0
   #lastId = 0
   #closing: Promise<void> | undefined
   #onEmpty: (() => void) | undefined
@@ -211,9 +218,20 @@ export class Server {
   readonly #shrinkFrames = (): void => {
     this.#framesTimer = undefined
     this.#frames.shrink()
+    this.#collectWhenIdle()
     if (this.#closing === undefined && (this.#connections.size > 0 || this.#frames.idleBytes > 0)) {
       this.#framesTimer = this.#env.clock.setTimer(SHRINK_FRAMES_MS, this.#shrinkFrames)
     }
+  }
+
+  /** A busy time leaves memory behind, and nothing in an idle one makes V8 look for it. */
+  #collectWhenIdle(): void {
+    const { takenBytes } = this.#budget
+    const isIdle = takenBytes - this.#takenAtLook < IDLE_BYTES
+    this.#takenAtLook = takenBytes
+    if (!isIdle || takenBytes - this.#takenAtCollection < BUSY_BYTES) return
+    this.#takenAtCollection = takenBytes
+    collectAll()
   }
 
   readonly #checkProgress = (): void => {

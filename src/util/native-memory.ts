@@ -1,15 +1,21 @@
-// Some libraries hand out memory that V8 does not see: it is freed with the Buffer that refers to it, and nothing but the few bytes of those
-// makes V8 look for them. Who uses such a library counts here, and the young objects are collected once in a while.
+// Memory that V8 does not hurry to free. Some libraries hand out memory that it does not see: it is freed with the Buffer that refers to it, and nothing but
+// the few bytes of those makes V8 look for them. And what a busy time left behind stays for as long as nothing more is allocated.
 
-/** Handed out between two collections: three milliseconds each. */
-const COLLECT_BYTES = 48 * 1024 * 1024
+/** Handed out between two collections: two milliseconds each. */
+const COLLECT_BYTES = 32 * 1024 * 1024
 
-let collect: (() => void) | undefined
+/** What frees objects that died young, and all that died. */
+interface Collector {
+  young(): void
+  all(): void
+}
+
+let collector: Collector | undefined
 let sinceBytes = 0
 
-/** Set by the world that can: what frees objects that died young. */
-export function collectNativeMemoryBy(collectYoung: () => void): void {
-  collect = collectYoung
+/** Set by the world that can. */
+export function collectBy(own: Collector): void {
+  collector = own
 }
 
 /** So many bytes were handed out by a library. */
@@ -17,5 +23,11 @@ export function handedOutNatively(bytes: number): void {
   sinceBytes += bytes
   if (sinceBytes < COLLECT_BYTES) return
   sinceBytes = 0
-  collect?.()
+  collector?.young()
+}
+
+/** For a time in which nobody waits: it takes tens of milliseconds. */
+export function collectAll(): void {
+  sinceBytes = 0
+  collector?.all()
 }

@@ -1,7 +1,7 @@
-import { collectNativeMemoryBy } from '../../util/native-memory.ts'
+import { collectBy } from '../../util/native-memory.ts'
 import type { Env, Logger } from '../env.ts'
 import { RealClock } from './clock.ts'
-import { collectYoung } from './collector.ts'
+import { collector } from './collector.ts'
 import { RealDisk } from './disk.ts'
 import { RealKvStore } from './kv.ts'
 import { realLogger } from './logger.ts'
@@ -11,7 +11,7 @@ import { realRandom } from './random.ts'
 
 /** The world as it is: Node's timers and sockets, the file system, LevelDB. */
 export function realEnv(options: { readonly logger?: Logger } = {}): Env {
-  collectNativeMemoryBy(collectYoung)
+  collectBy(collector)
   const clock = new RealClock()
   const logger = options.logger ?? realLogger()
   const pool = sharedPool()

@@ -5,6 +5,7 @@
 //
 //   magic u32 · FLG · BD · [content size u64] · HC · { size u32 (top bit: stored) · bytes · [checksum u32] }… · 0 u32 · [checksum u32]
 
+import { handedOutNatively } from '../../util/native-memory.ts'
 import { ProtocolError } from '../errors.ts'
 import { loadLibrary, overCap } from './library.ts'
 import { xxhash32 } from './xxhash32.ts'
@@ -144,7 +145,9 @@ function uncompress(block: Buffer, o: { maxBytes: number; room: number; cap: num
   block.copy(prefixed, SIZE_PREFIX_BYTES)
   const lz4 = library()
   try {
-    return lz4.uncompressSync(prefixed.subarray(0, length)) // the prefix is the room it has; a block may unpack to less
+    const plain = lz4.uncompressSync(prefixed.subarray(0, length)) // the prefix is the room it has; a block may unpack to less
+    handedOutNatively(plain.length)
+    return plain
   } catch (cause) {
     // Which of the two it was the library does not say.
     if (capacity === o.room) throw overCap('lz4', o.cap)
