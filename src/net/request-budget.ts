@@ -3,7 +3,7 @@
 // Whoever holds much is stopped first, so that small requests of others go on: from three quarters of the budget on those are not read from who
 // hold 64 KiB, from the whole of it those who hold 4 KiB. They are read from again when a third of that is given back. Reading stops before
 // the next connection's bytes are taken, so a mark is exceeded by one read at most. Thousands of connections with a little each can still get
-// further: at two and a half times the budget those that wait longest within a frame are cut off.
+// further: at four times the budget those that wait longest within a frame are cut off.
 // One request always progresses: when nothing was given back for a while, the one that waits longest within a frame is read to the end of it, over
 // the budget if need be; one that is so preferred and sends too little is cut off, so that a stalled frame holds the budget not for ever. And some of
 // those who wait are read from now and then all the same: that a peer is gone is seen by reading only.
@@ -22,8 +22,9 @@ const TIERS: readonly Tier[] = [
   { heldBytes: 64 * 1024, stopAt: 0.75, goOnAt: 0.5 },
   { heldBytes: 4096, stopAt: 1, goOnAt: 0.67 },
 ]
-const CUT_OFF_AT = 2.5
-const CUT_OFF_TO = 2.25
+/** Half of what frames hold that are not whole is room for more, which nothing was written to. */
+const CUT_OFF_AT = 4
+const CUT_OFF_TO = 3.75
 const TICK_MS = 250
 /** What the preferred one must send in a tick. */
 const LEAST_PER_TICK_BYTES = 16 * 1024

@@ -133,11 +133,11 @@ describe('the bytes of requests', () => {
     expect(full.paused).toBe(false)
   })
 
-  test('beyond two and a half times the budget the longest waiting frame that is not whole is given up', async () => {
+  test('beyond four times the budget the longest waiting frame that is not whole is given up', async () => {
     const { world, server } = await open({ maxQueuedBytes: MIB })
     const clients = Array.from({ length: 40 }, () => world.accept())
     for (const client of clients) client.deliver(begun(MIB, 100 * KIB))
-    expect(server.queuedBytes).toBeLessThan(3 * MIB)
+    expect(server.queuedBytes).toBeLessThan(4.5 * MIB)
     expect(clients[0]!.destroyed).toBe(true)
     expect(clients.at(-1)!.destroyed).toBe(false)
   })
