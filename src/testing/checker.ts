@@ -53,6 +53,8 @@ interface Fate {
 interface PartitionState {
   readonly name: string
   readonly flushesFirst: boolean
+  /** Offsets may be missing: compaction took them. */
+  readonly hasGaps: boolean
   /** Power cuts and damages so far that may have cut this partition back. */
   era: number
   /** Records may lie among what was set aside: whether all do is judged by who knows what was damaged. */
@@ -180,7 +182,8 @@ class Judge {
     const state = this.#partition(event)
     for (const record of event.records) {
       const expected = state.nextOffsetOf.get(event.reader)
-      if (expected !== undefined && record.offset !== expected && isSteady(state))
+      const isNext = record.offset === expected || (state.hasGaps && record.offset > (expected ?? 0))
+      if (expected !== undefined && !isNext && isSteady(state))
         this.#report('skipped', `${event.reader} got offset ${record.offset} of ${state.name}, expected ${expected}`)
       state.nextOffsetOf.set(event.reader, record.offset + 1)
       this.#seen(state, record)
@@ -197,11 +200,12 @@ class Judge {
       )
     let expected = event.logStartOffset
     for (const record of event.records) {
-      if (record.offset !== expected) this.#report('incomplete', `${state.name} holds offset ${record.offset} where ${expected} should be`)
+      const isNext = record.offset === expected || (state.hasGaps && record.offset > expected)
+      if (!isNext) this.#report('incomplete', `${state.name} holds offset ${record.offset} where ${expected} should be`)
       expected = record.offset + 1
       this.#seen(state, record)
     }
-    if (expected !== event.endOffset)
+    if (expected !== event.endOffset && !(state.hasGaps && expected < event.endOffset))
       this.#report('incomplete', `${state.name} can be read up to ${expected}, though its end is said to be ${event.endOffset}`)
   }
 
@@ -265,6 +269,7 @@ class Judge {
       state = {
         name: key,
         flushesFirst: this.#facts.flushesFirst(name.topic),
+        hasGaps: this.#facts.compacts?.(name.topic) ?? false,
         era: 0,
         damaged: false,
         deletedBefore: 0,

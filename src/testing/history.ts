@@ -172,6 +172,8 @@ export type HistoryEvent =
 export interface HistoryFacts {
   /** Acknowledged means flushed (flush.messages 1): then not even a power cut takes it back. By topic; default true. */
   readonly flushesFirst: (topic: string) => boolean
+  /** The log is compacted: of records with one key (one that was sent twice) the last stays. By topic; default false. */
+  readonly compacts?: (topic: string) => boolean
 }
 
 export class History {

@@ -319,6 +319,21 @@ describe('identity', () => {
     })
   })
 
+  test('a closed segment that is shorter than the index says is corrupt', async () => {
+    const lab = new Lab(12, { config: { segmentBytes: 300 } })
+    await lab.run(async () => {
+      await lab.open()
+      for (let i = 0; i < 6; i++) lab.append([`value ${i}`])
+      await lab.acked()
+      await lab.reopen()
+      lab.world.crash('a', { power: false })
+      lab.world.restart('a')
+      await lab.damage(FIRST, bytes => bytes.subarray(0, bytes.length / 2))
+      await lab.open({ clean: false })
+      expect([lab.verdict, lab.log.logEndOffset < 4]).toEqual(['corrupt', true])
+    })
+  })
+
   test('producers are known also when the index lost a segment before the checkpoint', async () => {
     const lab = new Lab(11, { config: { segmentBytes: 300 } })
     await lab.run(async () => {

@@ -91,9 +91,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a stale segment of the catalog is believed',
     file: 'src/log/recovery.ts',
-    text: 'if (closed === undefined || closed.endOffset !== nextBase) return',
-    replacement: 'if (closed === undefined) return',
-    caughtBy: 'test/log/model.test.ts',
+    text: `if (closed === undefined || closed.endOffset !== nextBase) return this.#scanSegment(segment, closed)
+    if (this.#sizes.get(segment.baseOffset) !== closed.sizeBytes) return this.#scanSegment(segment, closed)`,
+    replacement: 'if (closed === undefined) return this.#scanSegment(segment, closed)',
+    caughtBy: 'test/log/recovery.test.ts',
   },
   {
     name: 'recovery does not check the CRC',
@@ -224,5 +225,57 @@ export const MUTANTS: readonly Mutant[] = [
     text: '      lease.retain()\n',
     replacement: '',
     caughtBy: 'test/log/leases.test.ts',
+  },
+  {
+    name: 'leader epochs that cannot be are believed',
+    file: 'src/log/recovery.ts',
+    text: 'return this.#epochFault(b, p)',
+    replacement: 'return undefined',
+    caughtBy: 'test/log/recovery.test.ts',
+  },
+  {
+    name: 'a commit of a group is answered before it is durable',
+    file: 'src/broker/group/shard.ts',
+    text: `      this.#append(records, error =>
+        error === NONE
+          ? [{ type: 'answer', request, body: acceptedCommit(body, metadataMaxBytes) }]
+`,
+    replacement: `      { type: 'answer', request, body: acceptedCommit(body, metadataMaxBytes) },
+      this.#append(records, error =>
+        error === NONE
+          ? NOTHING
+`,
+    caughtBy: 'seeds',
+  },
+  {
+    name: 'the generation of a group stays what it was',
+    file: 'src/broker/group/classic/rebalance.ts',
+    text: 'group.generationId = group.generationId === MAX_GENERATION ? 0 : group.generationId + 1',
+    replacement: 'group.generationId = Math.min(MAX_GENERATION, Math.max(1, group.generationId))',
+    caughtBy: 'seeds',
+  },
+  {
+    name: 'a group takes the commits of an old generation',
+    file: 'src/broker/group/classic/sessions.ts',
+    text: `  if (generationId !== group.generationId) return ILLEGAL_GENERATION
+  const verdict = (transactional`,
+    replacement: '  const verdict = (transactional',
+    caughtBy: 'seeds',
+  },
+  {
+    name: 'the offsets of a group are told before they are loaded',
+    file: 'src/broker/group/coordinator.ts',
+    text: `    const partition = this.#leading(groupId)
+    return typeof partition === 'number' ? o.refused(partition) : o.read(partition.shard)`,
+    replacement: `    const partition = this.#partitions.get(this.partitionOf(groupId) ?? -1)
+    return partition === undefined ? o.refused(NOT_COORDINATOR) : o.read(partition.shard)`,
+    caughtBy: 'seeds',
+  },
+  {
+    name: 'a group keeps members whose sessions ended',
+    file: 'src/broker/group/classic/sessions.ts',
+    text: '    if (member.expiresAt <= at.now) late.push(member)\n',
+    replacement: '    if (member.expiresAt <= at.now) continue\n',
+    caughtBy: 'seeds',
   },
 ]

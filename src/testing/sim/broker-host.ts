@@ -38,6 +38,7 @@ export class BrokerHost {
     this.#config = parseConfig({
       'node.id': '1',
       'log.retention.check.interval.ms': '500',
+      'log.cleaner.backoff.ms': '50',
       'offsets.topic.num.partitions': '2',
       'group.min.session.timeout.ms': '100',
       listeners: `PLAINTEXT://${BROKER}:${PORT}`,

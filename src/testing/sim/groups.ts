@@ -19,6 +19,7 @@ export const MEMBERS_HOST = 'members'
 /** Has no members. */
 const LONE_GROUP = 'lone'
 const LOOK_MS = 100
+const RETRY_MS = 10
 
 export class Groups {
   readonly #world: SimWorld
@@ -68,7 +69,8 @@ export class Groups {
     while (this.#stage.running()) {
       try {
         await withConnection(env, LONE_GROUP, async connection => {
-          await findCoordinator(env, connection, LONE_GROUP)
+          // Who knows where it is asks at once, also one that has just started.
+          if (random.chance(0.3)) await findCoordinator(env, connection, LONE_GROUP)
           while (this.#stage.running() && !connection.closed) {
             await this.#actAlone(connection, random)
             await sleep(env.clock, 40 * random.fraction())
@@ -77,7 +79,7 @@ export class Groups {
       } catch (error) {
         rethrowFaults(error)
       }
-      await sleep(env.clock, LOOK_MS * random.fraction())
+      await sleep(env.clock, RETRY_MS * random.fraction())
     }
   }
 

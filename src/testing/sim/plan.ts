@@ -14,6 +14,8 @@ export interface TopicPlan {
   readonly flushesFirst: boolean
   /** Old segments are deleted, or records are by request: the log's start moves. */
   readonly retains: boolean
+  /** Its segments are written anew; every record needs a key, and has one of its own. */
+  readonly compacts: boolean
 }
 
 /** What of a disk may fail: an operation, where the path contains this. */
@@ -214,7 +216,14 @@ function drawTopic(random: SeededRandom, { index, damages }: { index: number; da
     if (random.chance(0.6)) configs['retention.bytes'] = String(random.integerBetween(5000, 50_000))
     if (random.chance(0.3)) configs['retention.ms'] = String(random.integerBetween(300, 5000))
   }
-  return { name: `topic-${index}`, partitions: random.integerBetween(1, 4), configs, flushesFirst, retains }
+  const partitions = random.integerBetween(1, 4)
+  // Every key is sent once, so only what was appended twice goes; but the segments are written anew all the time.
+  const compacts = !damages && partitions % 2 === 0
+  if (compacts) {
+    configs['cleanup.policy'] = retains ? 'compact,delete' : 'compact'
+    configs['min.cleanable.dirty.ratio'] = '0.01'
+  }
+  return { name: `topic-${index}`, partitions, configs, flushesFirst, retains, compacts }
 }
 
 function drawProducer(random: SeededRandom, index: number): ProducerPlan {

@@ -60,6 +60,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   world.afterEvent = undefined
   for (const { host, error } of world.failures) simulation.failures.push(`${host}: ${error instanceof Error ? error.stack : error}`)
   const flushesFirst = (topic: string) => plan.topics.find(({ name }) => name === topic)?.flushesFirst ?? true
+  const compacts = (topic: string) => plan.topics.some(({ name, compacts }) => name === topic && compacts)
   return {
     seed,
     hash: world.trace.hash,
@@ -68,7 +69,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     troubles: simulation.troubles,
     counts: simulation.counts,
     history: simulation.history.events,
-    anomalies: [...check(simulation.history.events, { flushesFirst }), ...checkGroups(simulation.history.events)],
+    anomalies: [...check(simulation.history.events, { flushesFirst, compacts }), ...checkGroups(simulation.history.events)],
     failures: simulation.failures,
     lines: world.host(BROKER).lines,
   }

@@ -60,7 +60,8 @@ export async function produce(env: Env, plan: ProducerPlan, stage: Stage, counts
   const send = (topic: string, partition: number) => {
     const id = recordId(plan.name, counts.sent, Math.floor(random.fraction() ** 3 * plan.maxValueBytes))
     counts.sent++
-    const settled = sendOne(producer, { topic, partition, id, plan, key: random.chance(0.5) }, stage, counts).finally(() =>
+    const compacts = stage.topics.some(({ name, compacts }) => name === topic && compacts)
+    const settled = sendOne(producer, { topic, partition, id, plan, key: random.chance(0.5) || compacts }, stage, counts).finally(() =>
       underWay.delete(settled),
     )
     underWay.add(settled)
