@@ -179,3 +179,25 @@ test('any single change to a good history is flagged', () => {
     }
   }
 })
+
+describe('of a compacted log', () => {
+  const compacted = { ...facts, compacts: () => true }
+
+  test('offsets may be missing', () => {
+    const events = [
+      sent('a'),
+      sent('b'),
+      read([record(0, 'a')]),
+      read([record(2, 'b')]),
+      final([record(0, 'a'), record(2, 'b')], { endOffset: 4 }),
+    ]
+    expect(check(events, compacted)).toEqual([])
+  })
+
+  test('offsets ascend, and what was acknowledged is there', () => {
+    const back = [sent('a'), read([record(1, 'a')]), read([record(1, 'a')])]
+    expect(check(back, compacted).map(({ kind }) => kind)).toEqual(['skipped'])
+    const lost = [sent('a'), sent('b'), acked('a', 0), acked('b', 1), final([record(1, 'b')], { endOffset: 2 })]
+    expect(check(lost, compacted).map(({ kind }) => kind)).toEqual(['lost'])
+  })
+})
