@@ -148,12 +148,12 @@ describe('unknown folders', () => {
 
 describe('many logs', () => {
   test('share one hot tail: the oldest bytes of any log go first', async () => {
-    const lab = new Lab(6, { hotTailBytes: 20_000 })
+    const lab = new Lab(6, { hotTailBytes: 84_000 })
     await lab.run(async () => {
       await lab.openStore({ clean: true })
       const { logs } = await openMany(lab, 4)
       for (let round = 0; round < 10; round++) {
-        for (const log of logs) log.appendAsLeader(batchOf(['x'.repeat(1000)]), { leaderEpoch: 0, origin: 'client' })
+        for (const log of logs) log.appendAsLeader(batchOf(['x'.repeat(5000)]), { leaderEpoch: 0, origin: 'client' })
         await lab.until(() => logs.every(log => log.flushedOffset === log.logEndOffset))
       }
       const isHot = (log: PartitionLog, offset: number) =>
