@@ -1,5 +1,5 @@
 // Puts the clients of the run into a cache folder, through the ordinary clients of their registries: kcat from Debian, the Node clients from npm,
-// Apache Kafka's tools from Maven. Whatever cannot be had is a reason, and its client counts as not run.
+// Apache Kafka's tools from Maven, franz-go and sarama from the Go module proxy, kafka-python from PyPI. Whatever cannot be had is a reason, and its client counts as not run.
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -16,6 +16,10 @@ export interface Installed {
   readonly binding: 'installed' | Missing
   readonly node24: string | Missing
   readonly jars: ReadonlyMap<string, string | Missing>
+  /** The folder of the Go clients' programs. */
+  readonly go: string | Missing
+  /** The Python that has kafka-python. */
+  readonly python: string | Missing
 }
 export interface Missing {
   readonly missing: string
@@ -40,7 +44,11 @@ export async function install(sources: string, o: { fetch: boolean; wanted(clien
   for (const version of JAVA_VERSIONS) {
     jars.set(version, o.wanted(`java ${version}`) ? await attempt(() => kafkaJars(cache, version, o.fetch)) : skipped)
   }
-  return { packages, npm, binding, node24: npm === 'installed' ? nodeOf(packages) : npm, jars }
+  const programs = join(sources, 'group', 'programs')
+  const wantsGo = o.wanted('franz-go') || o.wanted('sarama')
+  const go = wantsGo ? await attempt(() => goPrograms(join(programs, 'go'), join(cache, 'go'), o.fetch)) : skipped
+  const python = o.wanted('kafka-python') ? await attempt(() => pythonPackages(programs, join(cache, 'python'), o.fetch)) : skipped
+  return { packages, npm, binding, node24: npm === 'installed' ? nodeOf(packages) : npm, jars, go, python }
 }
 
 const skipped: Missing = { missing: 'not asked for' }
@@ -116,7 +124,10 @@ async function librdkafkaBinding(packages: string, fetch: boolean): Promise<'ins
 
 async function kafkaJars(cache: string, version: string, fetch: boolean): Promise<string> {
   const libs = join(cache, `kafka-${version}`, 'libs')
-  const have = () => existsSync(libs) && readdirSync(libs).some(file => file.startsWith('kafka_2.13-'))
+  // Only the newest runs applications: Kafka Connect's file connectors and Kafka Streams' word count.
+  const applications = version === JAVA_VERSIONS[0] ? ['connect-file', 'kafka-streams-examples'] : []
+  const wanted = ['kafka_2.13', ...applications]
+  const have = () => existsSync(libs) && wanted.every(artifact => readdirSync(libs).includes(`${artifact}-${version}.jar`))
   if (!(await works('java', ['-version']))) throw new Error('java is not installed (17 or newer)')
   if (have()) return libs
   if (!fetch) throw new Error(`the jars of Apache Kafka ${version} are not installed: run without --no-install`)
@@ -132,11 +143,40 @@ async function kafkaJars(cache: string, version: string, fetch: boolean): Promis
 <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging><dependencies>
 ${dependency('org.apache.kafka', 'kafka_2.13', version)}
 ${dependency('org.apache.kafka', 'kafka-tools', version)}
+${applications.map(artifact => dependency('org.apache.kafka', artifact, version)).join('\n')}
 ${dependency('org.apache.logging.log4j', 'log4j-core', '2.24.3')}
 ${dependency('org.apache.logging.log4j', 'log4j-slf4j-impl', '2.24.3')}
 </dependencies></project>\n`,
   )
   await run('mvn', ['-q', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${libs}`], { timeoutMs: 400_000 })
-  if (!have()) throw new Error(`mvn fetched no kafka_2.13 jar for ${version}`)
+  if (!have()) throw new Error(`mvn did not fetch ${wanted.join(', ')} ${version}`)
   return libs
+}
+
+/** franz-go and sarama, through the Go module proxy, with go.sum as the lock. */
+async function goPrograms(sources: string, folder: string, fetch: boolean): Promise<string> {
+  const files = ['go.mod', 'go.sum', 'franz/main.go', 'sarama/main.go'].map(file => readFileSync(join(sources, file)))
+  const done = join(folder, '.built')
+  if (existsSync(done) && readFileSync(done).equals(Buffer.concat(files))) return folder
+  if (!fetch) throw new Error('the Go programs are not built: run without --no-install')
+  if (!(await works('go', ['version']))) throw new Error('go is not installed (1.26 or newer)')
+  say('building the programs of franz-go and sarama')
+  mkdirSync(folder, { recursive: true })
+  await run('go', ['build', '-mod=readonly', '-o', `${folder}/`, './franz', './sarama'], { cwd: sources, timeoutMs: 400_000 })
+  writeFileSync(done, Buffer.concat(files))
+  return folder
+}
+
+async function pythonPackages(sources: string, folder: string, fetch: boolean): Promise<string> {
+  const requirements = readFileSync(join(sources, 'requirements.txt'))
+  const done = join(folder, '.installed')
+  const python = join(folder, 'bin', 'python')
+  if (existsSync(done) && readFileSync(done).equals(requirements)) return python
+  if (!fetch) throw new Error('kafka-python is not installed: run without --no-install')
+  if (!(await works('python3', ['-m', 'venv', '--help']))) await debian(['python3', 'python3-venv'])
+  say('installing kafka-python from PyPI')
+  await run('python3', ['-m', 'venv', folder], { timeoutMs: 120_000 })
+  await run(python, ['-m', 'pip', 'install', '-q', '-r', join(sources, 'requirements.txt')], { timeoutMs: 300_000 })
+  writeFileSync(done, requirements)
+  return python
 }

@@ -83,13 +83,13 @@ function fetchRequest(topic: string, partition: number, offset: number): Buffer 
   return out
 }
 
-function ask(bootstrap: string, request: Buffer): Promise<Buffer> {
+export function ask(bootstrap: string, request: Buffer): Promise<Buffer> {
   const colon = bootstrap.lastIndexOf(':')
   return new Promise((resolve, reject) => {
     const socket = connect({ host: bootstrap.slice(0, colon), port: Number(bootstrap.slice(colon + 1)) })
     const chunks: Buffer[] = []
     let size = 0
-    const deadline = setTimeout(() => socket.destroy(new Error('no answer to Fetch v4 after 20 s')), 20_000)
+    const deadline = setTimeout(() => socket.destroy(new Error('no answer after 20 s')), 20_000)
     socket.on('connect', () => socket.write(request))
     socket.on('data', chunk => {
       chunks.push(chunk)
@@ -104,7 +104,7 @@ function ask(bootstrap: string, request: Buffer): Promise<Buffer> {
     socket.on('error', reject)
     socket.on('close', () => {
       clearTimeout(deadline)
-      reject(new Error('the connection was closed before Fetch v4 was answered'))
+      reject(new Error('the connection was closed before it answered'))
     })
   })
 }

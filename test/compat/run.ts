@@ -14,6 +14,9 @@ import { dumpLogCheck, openJava } from './clients/java.ts'
 import { openKcat } from './clients/kcat.ts'
 import { type LibraryOptions, openLibrary } from './clients/library.ts'
 import { openOttla } from './clients/ottla.ts'
+import { groupChecks } from './group/checks.ts'
+import { killMembers } from './group/member.ts'
+import { groupClients } from './group/suites.ts'
 import { type Installed, install, isMissing, JAVA_VERSIONS } from './install.ts'
 import { OTTLA_CLIENT_CHECKS } from './ottla-client.ts'
 import { fetchOnce } from './probe.ts'
@@ -23,7 +26,8 @@ import { ROOT } from './root.ts'
 
 const HELP = `npm run compat [-- options]
   --bootstrap host:port   check this broker instead of starting our own
-  --only a,b              these clients alone: kcat, java (or "java 3.9.1"), librdkafka, kafkajs, platformatic, ottla
+  --only a,b              these clients alone: kcat, java (or "java 3.9.1"), librdkafka, kafkajs, platformatic, ottla, franz-go, sarama, kafka-python
+  --checks text           those checks alone whose name has this text ("group:", "Kafka Connect")
   --install               install the clients into the cache folder, then stop
   --no-install            use what is installed, fetch nothing
   --keep                  leave the data directory
@@ -32,7 +36,9 @@ OTTLA_COMPAT_CACHE        the cache folder (default ~/.cache/ottla-compat)
 
 const SOURCES = join(ROOT, 'test', 'compat')
 
-const CLIENTS = ['kcat', ...JAVA_VERSIONS.map(version => `java ${version}`), 'librdkafka', 'kafkajs', 'platformatic', 'ottla']
+/** The last three take part in the checks of consumer groups alone. */
+// biome-ignore format: one list
+const CLIENTS = ['kcat', ...JAVA_VERSIONS.map(version => `java ${version}`), 'librdkafka', 'kafkajs', 'platformatic', 'ottla', 'franz-go', 'sarama', 'kafka-python']
 
 interface Tally {
   passed: number
@@ -45,6 +51,7 @@ async function main(): Promise<number> {
     options: {
       bootstrap: { type: 'string' },
       only: { type: 'string' },
+      checks: { type: 'string', default: '' },
       install: { type: 'boolean', default: false },
       'no-install': { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
@@ -66,15 +73,23 @@ async function main(): Promise<number> {
   const broker = values.bootstrap === undefined ? await startBroker(['--port', '0', '--data', data]) : undefined
   const bootstrap = values.bootstrap ?? broker!.bootstrap
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 }
+  const skipped = (client: string, checks: string, why: string) => {
+    tally.skipped++
+    report(client, checks, `not run  ${why}`)
+  }
   try {
     const clients = await openClients(bootstrap, installed, wanted, tally)
     try {
       const world = worldOf(bootstrap, broker === undefined ? undefined : data, clients)
       const suites = buildSuites(clients, world)
       if (wanted('ottla')) suites.push(librarySuite(world))
+      for (const client of await groupClients(bootstrap, installed, wanted, skipped))
+        suites.push({ client: client.name, checks: groupChecks(client, world) })
       if (broker !== undefined) suites.push(brokerSuite(broker, installed, world))
-      for (const suite of suites) await runSuite(suite, tally)
+      for (const { client, checks } of suites)
+        await runSuite({ client, checks: checks.filter(({ name }) => name.includes(values.checks)) }, tally)
     } finally {
+      killMembers()
       for (const client of clients) client.close?.()
     }
   } finally {

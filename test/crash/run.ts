@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { cacheDirectory } from '../compat/install.ts'
 import { AIMS, type AimName } from './aims.ts'
+import { runGroupCrashRounds } from './groups.ts'
 import { measureRestarts } from './restart.ts'
 import { runCrashRounds, type WriterName } from './rounds.ts'
 
@@ -13,6 +14,7 @@ const HELP = `npm run crash [-- options]
   --aims a,b       ${AIMS.join(', ')} (default: all, in turn)
   --data 1GB       instead: how long a killed broker with so much data takes until it serves; --rounds, --partitions and -X count
   --writers a,b    ours, librdkafka (default: both, the second when it is installed)
+  --groups         instead: five groups of kafkajs, librdkafka and ours consume and commit all the while (groups.ts); --rounds and -X count
   -X key=value     a setting of the broker; repeatable
 librdkafka's Node binding comes with: npm run compat -- --install
 `
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     partitions: { type: 'string', default: '4' },
     aims: { type: 'string', default: AIMS.join(',') },
     data: { type: 'string' },
+    groups: { type: 'boolean', default: false },
     writers: { type: 'string', default: 'ours,librdkafka' },
     set: { type: 'string', short: 'X', multiple: true, default: [] },
     help: { type: 'boolean', short: 'h', default: false },
@@ -48,6 +51,8 @@ if (values.data !== undefined) {
   }
   process.exit(0)
 }
+
+if (values.groups) process.exit(await crashUnderGroups())
 
 const aims = values.aims.split(',').map(name => {
   const aim = AIMS.find(known => known === name)
@@ -100,3 +105,30 @@ try {
 for (const failure of failures) process.stdout.write(`${failure}\n`)
 process.stdout.write(`${rounds} passed, ${failures.length} failed\n`)
 process.exit(failures.length === 0 ? 0 : 1)
+
+async function crashUnderGroups(): Promise<number> {
+  let rounds = 0
+  let failures: readonly string[]
+  try {
+    const report = await runGroupCrashRounds({
+      rounds: Number(values.rounds),
+      brokerArgs: values.set.flatMap(setting => ['-X', setting]),
+      onRound({ round, readyMs, resumedMs }) {
+        rounds = round
+        const resumed = [...resumedMs].map(([name, ms]) => `${name} ${ms} ms`).join(', ')
+        process.stdout.write(
+          `round ${String(round).padStart(3)}: killed, ready after ${readyMs} ms; groups committed on after: ${resumed}\n`,
+        )
+      },
+    })
+    for (const absent of report.absent) process.stdout.write(`not at hand, ours in its place: ${absent}\n`)
+    for (const { name, records, doubled, slowestMs } of report.groups)
+      process.stdout.write(`${name.padEnd(24)} ${records} records seen, ${doubled} of them twice, slowest to go on ${slowestMs} ms\n`)
+    failures = report.violations
+  } catch (error) {
+    failures = [(error as Error).message]
+  }
+  for (const failure of failures) process.stdout.write(`${failure}\n`)
+  process.stdout.write(`${rounds} passed, ${failures.length} failed\n`)
+  return failures.length === 0 ? 0 : 1
+}

@@ -11,9 +11,12 @@ import {
   type TopicConfigs,
   type World,
 } from '../client.ts'
+import { JAVA_VERSIONS } from '../install.ts'
 import { type Finished, type RunOptions, run } from '../process.ts'
 import type { CompatRecord } from '../records.ts'
 import { adminChecks } from './java-admin.ts'
+import { javaApplicationChecks } from './java-apps.ts'
+import { javaGroupChecks } from './java-groups.ts'
 
 const NULL = '<<null>>'
 const FIELD = '<<field>>'
@@ -21,26 +24,25 @@ const RECORD = '<<record>>\n'
 
 export class JavaTools {
   readonly version: string
-  readonly #classPath: string
-  readonly #bootstrap: string
+  readonly bootstrap: string
+  readonly jars: string
 
   constructor(version: string, jars: string, bootstrap: string) {
     this.version = version
-    this.#bootstrap = bootstrap
+    this.bootstrap = bootstrap
+    this.jars = jars
     mkdirSync(join(jars, '..', 'log4j'), { recursive: true })
     writeFileSync(join(jars, '..', 'log4j', 'log4j2.properties'), LOG4J2)
     writeFileSync(join(jars, '..', 'log4j', 'log4j.properties'), LOG4J)
-    this.#classPath = `${join(jars, '..', 'log4j')}:${join(jars, '*')}`
   }
 
   run(className: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
-    const jvm = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dfile.encoding=UTF-8', '-cp', this.#classPath, className]
-    return run('java', [...jvm, ...args], { timeoutMs: 90_000, ...options })
+    return run('java', javaArguments(this.jars, className, args), { timeoutMs: 90_000, ...options })
   }
 
   /** A tool that takes --bootstrap-server; its standard output. */
   async tool(className: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
-    return (await this.run(className, ['--bootstrap-server', this.#bootstrap, ...args], options)).stdout.toString()
+    return (await this.run(className, ['--bootstrap-server', this.bootstrap, ...args], options)).stdout.toString()
   }
 
   topics = (...args: string[]) => this.tool('org.apache.kafka.tools.TopicCommand', args)
@@ -64,7 +66,7 @@ export class JavaTools {
       const head = headers.length === 0 ? NULL : headers.map(([name, header]) => `${name}:${text(header)}`).join(',')
       return `${[head, text(key), text(value)].join(FIELD)}\n`
     })
-    const { stderr } = await this.run(className!, ['--bootstrap-server', this.#bootstrap, ...flags], { stdin: lines.join('') })
+    const { stderr } = await this.run(className!, ['--bootstrap-server', this.bootstrap, ...flags], { stdin: lines.join('') })
     // A record that could not be sent is only logged; the exit code stays 0.
     expectTrue(!/^ERROR|Exception/m.test(stderr), `the tool logged ${stderr.slice(0, 400)}`)
   }
@@ -93,7 +95,7 @@ export class JavaTools {
       '20000',
     ]
     const className = 'org.apache.kafka.tools.consumer.ConsoleConsumer'
-    const { stdout } = await this.run(className, ['--bootstrap-server', this.#bootstrap, ...position, ...pairs(flag, format)])
+    const { stdout } = await this.run(className, ['--bootstrap-server', this.bootstrap, ...position, ...pairs(flag, format)])
     return split(stdout, RECORD)
       .slice(0, -1)
       .map(record => {
@@ -101,6 +103,12 @@ export class JavaTools {
         return { key: orNull(key), value: orNull(value), headers: parseHeaders(headers.toString()) }
       })
   }
+}
+
+/** Of `java`, for a class in these jars. */
+export function javaArguments(jars: string, className: string, args: readonly string[], jvm: readonly string[] = []): string[] {
+  const classPath = `${join(jars, '..', 'log4j')}:${join(jars, '*')}`
+  return ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dfile.encoding=UTF-8', ...jvm, '-cp', classPath, className, ...args]
 }
 
 // 4.x logs by log4j 2, 3.x by log4j 1.
@@ -192,6 +200,8 @@ export function openJava(version: string, jars: string, bootstrap: string): Clie
 function checks(java: JavaTools, world: World): Check[] {
   return [
     ...adminChecks(java, world),
+    ...javaGroupChecks(java, world),
+    ...(java.version === JAVA_VERSIONS[0] ? javaApplicationChecks(java, world) : []),
     {
       name: 'ProducerPerformance, acks=all, 16 partitions',
       async run() {
