@@ -291,6 +291,55 @@ export const OTTLA_CLIENT_CHECKS: readonly OttlaClientCheck[] = [
       await rejects(producer.send({ topic, value: 'late' }), /closed/)
     },
   },
+  {
+    name: 'shares a group, cooperatively, and goes on from its commits',
+    async run(kafka: Kafka, topic: string) {
+      await create(kafka, topic, 4)
+      await using producer = kafka.producer()
+      const send = (from: number) =>
+        producer.sendBatch(Array.from({ length: 100 }, (_, i) => ({ topic, partition: i % 4, value: String(from + i) })))
+      const join = () => {
+        const consumer = kafka.consumer({
+          groupId: `${topic}-group`,
+          autoOffsetReset: 'earliest',
+          partitionAssignors: ['cooperative-sticky'],
+        })
+        consumer.subscribe([topic])
+        return consumer
+      }
+      const values: number[] = []
+      const poll = async (consumers: readonly Consumer[], done: () => boolean) => {
+        for (const deadline = Date.now() + 20_000; !done(); ) {
+          ok(
+            Date.now() < deadline,
+            `${values.length} records came, assigned are ${consumers.map(({ assignment }) => assignment.length).join(', ')}`,
+          )
+          for (const consumer of consumers)
+            for (const { value } of await consumer.poll({ maxWaitMs: 50 })) values.push(Number(String(value)))
+        }
+      }
+      await send(0)
+      const [first, second] = [join(), join()]
+      await poll([first, second], () => values.length >= 100 && first.assignment.length === 2 && second.assignment.length === 2)
+      await send(100)
+      await poll([first, second], () => values.length >= 200)
+      await first.close()
+      await send(200)
+      await poll([second], () => values.length >= 300)
+      await second.close()
+      deepStrictEqual(
+        values.sort((a, b) => a - b),
+        Array.from({ length: 300 }, (_, i) => i),
+      )
+      await using admin = kafka.admin()
+      const committed = await admin.listGroupOffsets(`${topic}-group`)
+      deepStrictEqual(
+        committed.map(({ offset }) => offset),
+        [75, 75, 75, 75],
+      )
+      await admin.deleteGroups([`${topic}-group`])
+    },
+  },
 ]
 
 /** A change shows on the broker that is asked a moment after it was made. */
