@@ -1,9 +1,16 @@
 // FindCoordinator: names the broker that keeps a group's state, or a transaction's (type 1) or a share group's (type 2). KIP-699.
 // A group's is the leader of its partition of __consumer_offsets; the first who asks has the topic made, and is told COORDINATOR_NOT_AVAILABLE, as
-// Kafka tells while it has none. Transactions and share groups have no coordinators here and are told the same, which clients retry: librdkafka asks
-// for one as soon as it might need it, and hands any other error to the application.
+// Kafka tells while it has none. Share groups have no coordinators here and are told the same, which clients retry. Transactions have none either:
+// who asks for one has begun initTransactions, and is told TRANSACTIONAL_ID_AUTHORIZATION_FAILED, as by InitProducerId, because clients report that
+// at once; anything else they ask again until their time is over.
 import { FindCoordinator } from '../../protocol/api/10-find-coordinator.ts'
-import { COORDINATOR_NOT_AVAILABLE, errorMessage, INVALID_REQUEST, NONE } from '../../protocol/errors.ts'
+import {
+  COORDINATOR_NOT_AVAILABLE,
+  errorMessage,
+  INVALID_REQUEST,
+  NONE,
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+} from '../../protocol/errors.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
 import type { Broker } from '../broker.ts'
 import { OFFSETS_TOPIC } from '../group/records.ts'
@@ -16,6 +23,7 @@ type Found = NonNullable<ResponseOf<typeof FindCoordinator>['coordinators']>[num
 const GROUP = 0
 const TRANSACTION = 1
 const SHARE = 2
+const NO_TRANSACTIONS = 'Transactions are not supported by this broker.'
 const FIRST_VERSION_OF_KEYS = 4
 const FIRST_VERSION_OF_SHARE = 6
 /** group:topic id:partition */
@@ -30,7 +38,8 @@ function find(broker: Broker, key: string, keyType: number, { version, connectio
   const topic = broker.image.topics.get(OFFSETS_TOPIC)
   const isShare = keyType === SHARE && version >= FIRST_VERSION_OF_SHARE && SHARE_KEY.test(key)
   if (keyType !== GROUP && keyType !== TRANSACTION && !isShare) return nowhere(key, INVALID_REQUEST)
-  if (keyType !== GROUP) return nowhere(key, COORDINATOR_NOT_AVAILABLE)
+  if (keyType === TRANSACTION) return nowhere(key, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NO_TRANSACTIONS)
+  if (keyType === SHARE) return nowhere(key, COORDINATOR_NOT_AVAILABLE)
   if (topic === undefined) {
     if (!broker.closing) broker.topicCreation.begin(OFFSETS_TOPIC)
     return nowhere(key, COORDINATOR_NOT_AVAILABLE)
@@ -42,8 +51,8 @@ function find(broker: Broker, key: string, keyType: number, { version, connectio
   return { key, nodeId, host, port, errorCode: NONE, errorMessage: '' }
 }
 
-function nowhere(key: string, errorCode: number): Found {
-  return { key, nodeId: -1, host: '', port: -1, errorCode, errorMessage: errorMessage(errorCode) }
+function nowhere(key: string, errorCode: number, message = errorMessage(errorCode)): Found {
+  return { key, nodeId: -1, host: '', port: -1, errorCode, errorMessage: message }
 }
 
 function compose(request: Request, { version }: RequestContext, findOne: (key: string) => Found): ResponseOf<typeof FindCoordinator> {

@@ -25,6 +25,7 @@ import {
   NONE,
   NOT_COORDINATOR,
   OFFSET_METADATA_TOO_LARGE,
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
   UNKNOWN_MEMBER_ID,
   UNKNOWN_SERVER_ERROR,
   UNKNOWN_TOPIC_OR_PARTITION,
@@ -73,15 +74,15 @@ describe('the coordinator', () => {
       ])
     }))
 
-  test('transactions have none yet, and unknown kinds are an invalid request', () =>
+  test('transactions have none yet, which is final, and unknown kinds are an invalid request', () =>
     withNode(async scene => {
       const client = await scene.connect()
       const errorOf = async (version: number, keyType: number) => {
         const answer = await client.ask(FindCoordinator, version, { key: 'x', keyType, coordinatorKeys: ['x'] })
         return version >= 4 ? answer.coordinators[0]!.errorCode : answer.errorCode
       }
-      expect(await errorOf(4, 1)).toBe(COORDINATOR_NOT_AVAILABLE)
-      expect(await errorOf(2, 1)).toBe(COORDINATOR_NOT_AVAILABLE)
+      expect(await errorOf(4, 1)).toBe(TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+      expect(await errorOf(2, 1)).toBe(TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
       expect(await errorOf(4, 2)).toBe(INVALID_REQUEST)
       expect(await errorOf(6, 2)).toBe(INVALID_REQUEST)
       expect(await errorOf(6, 9)).toBe(INVALID_REQUEST)
