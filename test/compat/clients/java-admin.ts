@@ -64,7 +64,8 @@ export function adminChecks(java: JavaTools, world: World): Check[] {
         expectTrue(/^Feature: metadata\.version\s.*FinalizedVersionLevel: (4\.3-IV0|UNKNOWN 30)/m.test(described), `it said ${described}`)
         const tried = await tool('FeatureCommand', 'upgrade', '--feature', 'metadata.version=30', '--dry-run')
         expectTrue(tried.includes('metadata.version can be upgraded to 30.'), `it said ${tried}`)
-        const refused = await tool('FeatureCommand', 'upgrade', '--feature', 'metadata.version=31').catch((error: Error) => error.message)
+        const beyond = ['upgrade', '--feature', 'metadata.version=31']
+        const refused = await java.tool('org.apache.kafka.tools.FeatureCommand', beyond, { expect: [1] })
         expectTrue(refused.includes('only supports versions 7-30'), `it said ${refused}`)
       },
     },
