@@ -53,6 +53,16 @@ function inProcess(id: string, what: string): Row[] {
   ]
 }
 
+function groups(id: string, how: string, ratio?: number): Row[] {
+  const goal = ratio === undefined ? {} : { ratio }
+  return [
+    { id: `groups.${id}.join`, what: `8 members join a group → stable, ${how}`, unit: 'ms', better: 'lower', ...goal },
+    { id: `groups.${id}.leave`, what: `one leaves → stable, ${how}`, unit: 'ms', better: 'lower', ...goal },
+    { id: `groups.${id}.rolling`, what: `7 members restarted one by one, ${how}`, unit: 'ms', better: 'lower', ...goal },
+    { id: `groups.${id}.cpu`, what: `all of it, ${how}`, unit: 'broker CPU ms', better: 'lower' },
+  ]
+}
+
 export const ROWS: readonly Row[] = [
   { id: 'start.time', what: 'cold start of a process → first record acked and read', unit: 'ms', better: 'lower', ratio: 0.06 },
   { id: 'start.rss', what: 'cold start of a process → first record acked and read', unit: 'RSS MB then', better: 'lower' },
@@ -72,6 +82,11 @@ export const ROWS: readonly Row[] = [
   { id: 'tail.with', what: 'produce at 40 MB/s, one consumer at the tail', unit: 'broker CPU-s/GB', better: 'lower' },
   { id: 'sessions.incremental', what: 'fetch of 1,000 partitions, one with data, in a session', unit: 'broker CPU µs', better: 'lower' },
   { id: 'sessions.full', what: 'fetch of 1,000 partitions, one with data, without a session', unit: 'broker CPU µs', better: 'lower' },
+  { id: 'consume.rate', what: 'consume in a group, 1 KiB × 16 partitions', unit: 'MB/s', better: 'higher', ratio: 0.9 },
+  { id: 'consume.cpu', what: 'consume in a group, 1 KiB × 16 partitions', unit: 'broker CPU-s/GB', better: 'lower' },
+  { id: 'consume.rss', what: 'consume in a group, 1 KiB × 16 partitions', unit: 'RSS MB then', better: 'lower' },
+  ...groups('quick', 'heartbeats every 20 ms', 0.6),
+  ...groups('usual', 'heartbeats every 3 s'),
   ...modes.flatMap(([mode, how]): Row[] => [
     { id: `commits.${mode}.rate`, what: `offset commits, 50 connections, ${how}`, unit: 'commits/s', better: 'higher' },
     { id: `commits.${mode}.cpu`, what: `offset commits, 50 connections, ${how}`, unit: 'broker CPU µs each', better: 'lower' },

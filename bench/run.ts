@@ -5,6 +5,8 @@ import { Bench } from './bench.ts'
 import { benchCatchUp } from './catch-up.ts'
 import { benchCommits } from './commits.ts'
 import { benchCompaction } from './compaction.ts'
+import { benchConsume } from './consume.ts'
+import { benchGroups } from './groups.ts'
 import { benchIdle } from './idle.ts'
 import { benchLatency } from './latency.ts'
 import { benchPartitions } from './partitions.ts'
@@ -26,6 +28,8 @@ const CELLS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   'catch-up': benchCatchUp,
   tail: benchTail,
   sessions: benchSessions,
+  consume: benchConsume,
+  groups: benchGroups,
   commits: benchCommits,
   compaction: benchCompaction,
   partitions: benchPartitions,
