@@ -17,6 +17,8 @@ import type { ListedGroup, Shard, ShardEffect, ShardSettings } from './shard.ts'
 export type Decision = (shard: Shard, request: RequestToken, at: Instant) => readonly ShardEffect[]
 
 const MINUTE_MS = 60_000
+/** For the members of all groups, as they stand in memory. Beyond, nobody new joins: COORDINATOR_NOT_AVAILABLE, so clients ask again. */
+const MAX_MEMBER_BYTES = 128 * 1024 * 1024
 
 export class GroupCoordinator {
   readonly #env: Env
@@ -39,6 +41,7 @@ export class GroupCoordinator {
       clock: env.clock,
       logger: env.logger,
       settings: maxRecordBytes => this.#shardSettings(maxRecordBytes),
+      memory: { heldBytes: 0, maxBytes: MAX_MEMBER_BYTES },
       isGone: (topic, topicId) => this.#isGone(topic, topicId),
       answer: (request, body) => this.#answer(request, body),
       fail: o.fail,

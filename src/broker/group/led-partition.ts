@@ -15,7 +15,7 @@ import type { LocalReplica } from '../local-replica.ts'
 import { hasEnoughReplicas } from '../replica.ts'
 import type { Instant, RequestToken } from './classic/types.ts'
 import { encodeGroupRecords, GroupLogReader, roughBytes } from './records.ts'
-import { Shard, type ShardEffect, type ShardSettings } from './shard.ts'
+import { type MemberMemory, Shard, type ShardEffect, type ShardSettings } from './shard.ts'
 
 const LOAD_CHUNK_BYTES = 1024 * 1024
 const MIN_TIMER_MS = 1
@@ -24,6 +24,8 @@ export interface PartitionWorld {
   readonly clock: Clock
   readonly logger: Logger
   readonly settings: (maxRecordBytes: number) => ShardSettings
+  /** Of all partitions together. */
+  readonly memory: MemberMemory
   /** What is committed for such a topic is to be forgotten. */
   readonly isGone: (topic: string, topicId: string) => boolean
   readonly answer: (request: RequestToken, body: unknown) => void
@@ -55,8 +57,12 @@ export class LedPartition {
     this.#world = world
     this.replica = replica
     this.#leaderEpoch = replica.leader!.leaderEpoch
-    this.#shard = new Shard(() => this.#settings())
+    this.#shard = this.#newShard()
     this.#load().catch((error: Error) => this.#loadFailed(error))
+  }
+
+  #newShard(): Shard {
+    return new Shard(() => this.#settings(), this.#world.memory)
   }
 
   /** What a request is answered at once with; NONE when the shard may be asked. */
@@ -254,7 +260,7 @@ export class LedPartition {
     }
     this.#world.logger.log('warn', 'lost appended group records', { partition: this.replica.partition, errorCode })
     this.#perform(this.#shard.unload(NOT_COORDINATOR, this.#now()))
-    this.#shard = new Shard(() => this.#settings())
+    this.#shard = this.#newShard()
     this.#state = 'loading'
     this.#load().catch((error: Error) => this.#loadFailed(error))
   }

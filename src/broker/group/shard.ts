@@ -8,6 +8,7 @@
 import type { OffsetCommit } from '../../protocol/api/08-offset-commit.ts'
 import type { OffsetDelete } from '../../protocol/api/47-offset-delete.ts'
 import {
+  COORDINATOR_NOT_AVAILABLE,
   GROUP_ID_NOT_FOUND,
   GROUP_SUBSCRIBED_TO_TOPIC,
   ILLEGAL_GENERATION,
@@ -49,6 +50,12 @@ export interface ShardSettings extends GroupSettings {
   readonly retentionMs: number
 }
 
+/** What the members of all groups of a node take in memory, and may take. */
+export interface MemberMemory {
+  heldBytes: number
+  readonly maxBytes: number
+}
+
 export type ShardEffect =
   | { readonly type: 'answer'; readonly request: RequestToken; readonly body: unknown }
   /** In one batch. `appended` or `failed` must be called with the id before anything but commits is decided, in the order of the ids. */
@@ -57,6 +64,8 @@ export type ShardEffect =
 
 /** A request of a member that its group answers. */
 export type MemberRequest = Extract<GroupEvent, { readonly type: 'join' | 'sync' | 'heartbeat' | 'leave' }>
+
+type JoinEvent = Extract<GroupEvent, { readonly type: 'join' }>
 
 export interface ListedGroup {
   readonly groupId: string
@@ -82,14 +91,19 @@ interface Held {
   readonly group: ClassicGroup
   /** Appends that are not settled. */
   pendingCount: number
+  /** Of the group, as it stands in the node's sum. */
+  heldBytes: number
 }
 
+/** What a new member takes besides its protocols, about. */
+const STRANGER_BYTES = 1000
 /** Longer lists of deletions are cut into batches of about this size. */
 const BATCH_BYTES = 512 * 1024
 const NOTHING: readonly ShardEffect[] = []
 
 export class Shard implements GroupReplay {
   readonly #settings: () => ShardSettings
+  readonly #memory: MemberMemory
   readonly #groups = new Map<string, Held>()
   readonly #offsets = new OffsetStore()
   /** Groups that something is timed in. */
@@ -106,8 +120,9 @@ export class Shard implements GroupReplay {
   /** Of the groups read so far, while the log is loaded. */
   #loading: Map<string, GroupMetadataValue> | undefined = new Map()
 
-  constructor(settings: () => ShardSettings) {
+  constructor(settings: () => ShardSettings, memory: MemberMemory) {
     this.#settings = settings
+    this.#memory = memory
   }
 
   // ------------------------------------------------------------------------------------------------------------------------------ loading
@@ -127,7 +142,8 @@ export class Shard implements GroupReplay {
     this.#loading = undefined
     for (const [groupId, value] of values) {
       const group = ClassicGroup.fromRecord(groupId, value, at, this.#settings())
-      this.#groups.set(groupId, { group, pendingCount: 0 })
+      this.#groups.set(groupId, { group, pendingCount: 0, heldBytes: group.heldBytes })
+      this.#memory.heldBytes += group.heldBytes
       this.#time(group)
     }
     for (const groupId of this.#offsets.groupIds()) if (!this.#groups.has(groupId)) this.#hold(groupId)
@@ -139,6 +155,7 @@ export class Shard implements GroupReplay {
   /** JoinGroup, SyncGroup, Heartbeat, LeaveGroup. An unknown group answers as an empty one, and stays only when somebody joins. */
   request(event: MemberRequest, at: Instant): readonly ShardEffect[] {
     const { groupId } = event.body
+    if (event.type === 'join' && !this.#hasMemoryFor(event)) return [refusedJoin(event, COORDINATOR_NOT_AVAILABLE)]
     const held = this.#groups.get(groupId) ?? this.#hold(groupId)
     const effects = this.#stepped(held, event, at)
     this.#perhapsForget(groupId)
@@ -361,6 +378,7 @@ export class Shard implements GroupReplay {
   /** The groups are over: members that wait are told so. What is appended is still answered by `durable`. */
   release(errorCode: number, at: Instant): readonly ShardEffect[] {
     const held = [...this.#groups.values()]
+    for (const { heldBytes } of held) this.#memory.heldBytes -= heldBytes
     this.#groups.clear()
     this.#timed.clear()
     this.#deadline = undefined
@@ -413,6 +431,7 @@ export class Shard implements GroupReplay {
     const { group } = held
     const effects = group.step(event, at)
     this.#time(group)
+    this.#weigh(held)
     return this.#translated(group, effects)
   }
 
@@ -423,8 +442,10 @@ export class Shard implements GroupReplay {
       return this.#append([{ type: 'group', groupId: group.groupId, value: effect.value }], (errorCode, at) => {
         // A group that was deleted meanwhile still answers those who left it last.
         const stepped = this.#translated(group, group.step({ type: 'persisted', id: effect.id, errorCode }, at))
-        if (this.#groups.get(group.groupId)?.group === group) {
+        const held = this.#groups.get(group.groupId)
+        if (held?.group === group) {
           this.#time(group)
+          this.#weigh(held)
           this.#perhapsForget(group.groupId)
         }
         return stepped
@@ -433,7 +454,7 @@ export class Shard implements GroupReplay {
   }
 
   #hold(groupId: string): Held {
-    const held: Held = { group: ClassicGroup.create(groupId, this.#settings()), pendingCount: 0 }
+    const held: Held = { group: ClassicGroup.create(groupId, this.#settings()), pendingCount: 0, heldBytes: 0 }
     this.#groups.set(groupId, held)
     return held
   }
@@ -451,6 +472,22 @@ export class Shard implements GroupReplay {
     if (held === undefined) return
     this.#groups.delete(groupId)
     this.#timed.delete(held.group)
+    this.#memory.heldBytes -= held.heldBytes
+  }
+
+  /** A member that comes back with what it said before, or less, needs none. */
+  #hasMemoryFor({ body: { groupId, memberId, protocols } }: JoinEvent): boolean {
+    let growth = -(this.#groups.get(groupId)?.group.bytesOf(memberId) ?? 0)
+    if (growth === 0) growth = STRANGER_BYTES
+    for (const { name, metadata } of protocols) growth += name.length + metadata.length
+    return growth <= 0 || this.#memory.heldBytes + growth <= this.#memory.maxBytes
+  }
+
+  /** What the node's groups hold has changed, perhaps. */
+  #weigh(held: Held): void {
+    const { heldBytes } = held.group
+    this.#memory.heldBytes += heldBytes - held.heldBytes
+    held.heldBytes = heldBytes
   }
 
   /** The records that delete a group and all it has. */
@@ -472,6 +509,11 @@ export class Shard implements GroupReplay {
     this.#timed.add(group)
     if (this.#deadline === undefined || deadline < this.#deadline) this.#deadline = deadline
   }
+}
+
+function refusedJoin({ request, apiVersion, body: { memberId } }: JoinEvent, errorCode: number): ShardEffect {
+  const protocolName = apiVersion >= 7 ? null : ''
+  return { type: 'answer', request, body: { errorCode, protocolName, leader: '', memberId, members: [] } }
 }
 
 function forgotten(groupId: string, topic: string, partition: number): GroupRecord {

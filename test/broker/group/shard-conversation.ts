@@ -1,7 +1,7 @@
 // A conversation with one shard, over a log in memory: every line that is not a comment or an expectation is a request or an event; what comes of it
 // follows as `> ` lines. Records go through their bytes, so a `crash` reads what a log would hold.
 import { encodeGroupRecords, GroupLogReader, type GroupRecord } from '../../../src/broker/group/records.ts'
-import { Shard, type ShardEffect, type ShardSettings } from '../../../src/broker/group/shard.ts'
+import { type MemberMemory, Shard, type ShardEffect, type ShardSettings } from '../../../src/broker/group/shard.ts'
 import { errorName } from '../../../src/protocol/errors.ts'
 import { ZERO_UUID } from '../../../src/util/uuid.ts'
 import { subscription } from './group-client.ts'
@@ -19,7 +19,8 @@ const SETTINGS: ShardSettings = {
 type Append = Extract<ShardEffect, { readonly type: 'append' }>
 
 export class ShardConversation {
-  #shard = loadedShard([], 0)
+  readonly #memory = { heldBytes: 0, maxBytes: 1 << 20 }
+  #shard = loadedShard([], 0, this.#memory)
   /** One batch a decision. */
   readonly #log: (readonly GroupRecord[])[] = []
   #highWatermark = 0
@@ -123,6 +124,12 @@ export class ShardConversation {
         this.#highWatermark = words[0] === undefined ? this.#log.length : Number(words[0])
         this.#perform(this.#shard.durable(this.#highWatermark, this.#at()))
         break
+      case 'memory':
+        this.#memory.maxBytes = Number(words[0])
+        break
+      case 'held':
+        this.#tell(this.#memory.heldBytes === 0 ? 'no memory is held' : 'memory is held')
+        break
       case 'turn':
         this.#append(this.#gathered.splice(0))
         break
@@ -139,7 +146,8 @@ export class ShardConversation {
         break
       case 'crash':
         this.#log.length = this.#highWatermark
-        this.#shard = loadedShard(this.#log, this.#now)
+        this.#memory.heldBytes = 0
+        this.#shard = loadedShard(this.#log, this.#now, this.#memory)
         this.#show()
         break
       case 'show':
@@ -199,8 +207,8 @@ export class ShardConversation {
   }
 }
 
-function loadedShard(log: readonly (readonly GroupRecord[])[], now: number): Shard {
-  const shard = new Shard(() => SETTINGS)
+function loadedShard(log: readonly (readonly GroupRecord[])[], now: number, memory: MemberMemory): Shard {
+  const shard = new Shard(() => SETTINGS, memory)
   const reader = new GroupLogReader(shard)
   for (const records of log) reader.read(encodeGroupRecords(records, 0))
   shard.loaded({ now, wallTime: now })

@@ -6,7 +6,7 @@ import { assert, unreachable } from '../../../util/assert.ts'
 import { join, settleInstance } from './joining.ts'
 import { leave, remove, settleEnd, unload } from './leaving.ts'
 import { prepareRebalance } from './rebalance.ts'
-import { EMPTY, emptyGroup, type Group } from './roster.ts'
+import { EMPTY, emptyGroup, type Group, memberBytes } from './roster.ts'
 import { deadlineOf, heartbeat, judgeCommit, passTime } from './sessions.ts'
 import { fromValue } from './stored.ts'
 import { CONSUMER } from './subscription.ts'
@@ -85,6 +85,12 @@ export class ClassicGroup {
   /** What its members' metadata and names take in memory, about. */
   get heldBytes(): number {
     return this.#group.heldBytes + this.#group.pendingBytes
+  }
+
+  /** What a member takes of it; 0: there is none of this id. */
+  bytesOf(memberId: string): number {
+    const member = this.#group.members.get(memberId)
+    return member === undefined ? 0 : memberBytes(member)
   }
 
   /** Nothing would be missed if it were forgotten without a tombstone: no member, no id given out, nothing in the log. Its offsets are the caller's. */
