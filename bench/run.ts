@@ -43,7 +43,7 @@ const HELP = `npm run bench [-- options]
   --quick            one short round of each: a trial, kept out of the report
   --report           afterwards, write docs/PERFORMANCE.md and its picture from the newest figures
   --report-only      the same without measuring
-Results are printed, and written to bench/results/. All of it takes under 20 minutes. Apache Kafka needs kafka-local (KAFKA_LOCAL_TOOL, default
+Results are printed, and written to bench/results/. All of it takes 30 to 40 minutes. Apache Kafka needs kafka-local (KAFKA_LOCAL_TOOL, default
 ../shared/tools/kafka-local) and java; latency, catch-up and tail need gcc and librdkafka.
 `
 
