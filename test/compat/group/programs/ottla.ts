@@ -1,6 +1,6 @@
 // Our own client library. Commits after each poll.
 import { Kafka } from '../../../../src/index.ts'
-import { orders, say, serve } from './program.ts'
+import { type GroupTool, orders, say, serve } from './program.ts'
 
 const { group, topic, bootstrap, sessionMs, instance, assignor } = orders
 
@@ -64,4 +64,30 @@ async function member(): Promise<() => Promise<void>> {
   }
 }
 
-await serve(member, async () => ({}))
+async function tool(): Promise<GroupTool> {
+  const admin = new Kafka({ bootstrapServers: bootstrap, clientId: 'compat-ottla' }).admin()
+  return {
+    groups: async () => (await admin.listGroups()).map(({ groupId }) => groupId),
+    async describe() {
+      const [described] = await admin.describeGroups([group])
+      return { state: described!.state, members: described!.members.length }
+    },
+    async committed() {
+      const offsets = (await admin.listGroupOffsets(group)).filter(committed => committed.topic === topic)
+      return Object.fromEntries(offsets.map(({ partition, offset }) => [partition, offset]))
+    },
+    alter: () =>
+      admin.alterGroupOffsets(
+        group,
+        Object.entries(orders.offsets!).map(([partition, offset]) => ({ topic, partition: Number(partition), offset })),
+      ),
+    deleteOffsets: () =>
+      admin.deleteGroupOffsets(
+        group,
+        [0, 1, 2].map(partition => ({ topic, partition })),
+      ),
+    delete: () => admin.deleteGroups([group]),
+  }
+}
+
+await serve(member, tool)
