@@ -66,6 +66,8 @@ export class Turns {
   #changedAtMs = Number.NEGATIVE_INFINITY
   /** Since the loop went round. */
   #roundMs = 0
+  /** `unpacked.bytes` when it did. */
+  #unpackedBefore = unpacked.bytes
   /** Who was deferred is called when the loop goes round next. */
   #isRoundArmed = false
 
@@ -82,8 +84,13 @@ export class Turns {
 
   /** A request took so long, or a part of one. */
   spent(tookMs: number): void {
-    if (this.#roundMs === 0) this.#clock.turn(() => void (this.#roundMs = 0))
+    if (this.#roundMs === 0) this.#clock.turn(this.#wentRound)
     this.#roundMs += tookMs
+  }
+
+  readonly #wentRound = (): void => {
+    this.#roundMs = 0
+    this.#unpackedBefore = unpacked.bytes
   }
 
   isResting(taker: TurnTaker): boolean {
@@ -92,7 +99,7 @@ export class Turns {
 
   /** Nothing more is begun until the loop went round: see `defer`. */
   mustWait(taker: TurnTaker): boolean {
-    return this.#roundMs >= ROUND_MS || (unpacked.sinceRoundBytes >= UNPACKED_PER_ROUND_BYTES && taker.burned.ms > 0)
+    return this.#roundMs >= ROUND_MS || (unpacked.bytes - this.#unpackedBefore >= UNPACKED_PER_ROUND_BYTES && taker.burned.ms > 0)
   }
 
   /** It did work for so long in this round; `goOn` comes when the loop went round. */
@@ -158,8 +165,7 @@ export class Turns {
     this.#timer = undefined
     const now = this.#clock.now()
     if (now >= this.#pauseUntilMs) {
-      unpacked.sinceRoundBytes = 0
-      this.#roundMs = 0
+      this.#wentRound()
       let next: TurnTaker | undefined
       for (const taker of this.#resting) if (next === undefined || burnedAt(taker, now) < burnedAt(next, now)) next = taker
       if (next !== undefined) {
@@ -179,8 +185,7 @@ export class Turns {
 
   readonly #nextRound = (): void => {
     this.#isRoundArmed = false
-    unpacked.sinceRoundBytes = 0
-    this.#roundMs = 0
+    this.#wentRound()
     const now = this.#clock.now()
     const [oldest, ...others] = this.#deferred
     if (oldest === undefined) return

@@ -42,8 +42,8 @@ export function compress(codec: Codec, bytes: Uint8Array, level?: number): Buffe
   }
 }
 
-/** What was unpacked since somebody last set it to zero: native buffers are freed between events only, so who hands out work keeps an eye on it. */
-export const unpacked = { sinceRoundBytes: 0 }
+/** What was unpacked in this process so far: native buffers are freed between events only, so who hands out work keeps an eye on it. */
+export const unpacked = { bytes: 0 }
 
 /**
  * Unpacks the whole of `bytes`. Sizes declared inside are not believed: nothing is allocated by them beyond the cap.
@@ -53,7 +53,7 @@ export const unpacked = { sinceRoundBytes: 0 }
  */
 export function decompress(codec: number, bytes: Uint8Array, maxOutputBytes: number): Buffer {
   const plain = unpack(codec, bytes, maxOutputBytes)
-  if (codec !== CODEC_NONE) unpacked.sinceRoundBytes += plain.length
+  if (codec !== CODEC_NONE) unpacked.bytes += plain.length
   return plain
 }
 

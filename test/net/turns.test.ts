@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { type IncomingRequest, Server } from '../../src/net/server.ts'
 import { Turns, type TurnTaker } from '../../src/net/turns.ts'
+import { unpacked } from '../../src/protocol/compression.ts'
 import { frameOf, HandClock, HandWorld } from './fake-world.ts'
 
 test('a client that leaves when the place for heavy requests has come to it leaves the place to the next', async () => {
@@ -44,4 +45,13 @@ test('somebody who has work for many rounds is heard once in a round', () => {
     expect(heard).toBeLessThanOrEqual(round)
   }
   expect(heard).toBeGreaterThan(2)
+})
+
+test('what was unpacked before a round counts for nothing in it', () => {
+  const taker: TurnTaker = { burned: { ms: 1, atMs: 0 }, goOn: () => undefined }
+  unpacked.bytes += 64 * 1024 * 1024
+  const turns = new Turns(new HandClock())
+  expect(turns.mustWait(taker)).toBe(false)
+  unpacked.bytes += 64 * 1024 * 1024
+  expect(turns.mustWait(taker)).toBe(true)
 })
