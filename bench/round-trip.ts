@@ -1,8 +1,8 @@
 // The first record of a new broker: topic made, record acknowledged (acks=all) and read back, by a client that tries in a tight loop.
-import { Kafka } from '../src/index.ts'
+import type { Kafka } from '../src/index.ts'
 
-export async function roundTrip(bootstrap: string, topic: string): Promise<void> {
-  const kafka = new Kafka({ bootstrapServers: bootstrap })
+/** Closes the client at its end. */
+export async function roundTrip(kafka: Kafka, topic: string): Promise<void> {
   try {
     await kafka.admin().createTopics([{ name: topic, numPartitions: 1 }])
     const producer = kafka.producer({ acks: -1, lingerMs: 0 })

@@ -1,5 +1,6 @@
 // Cold start: from starting the process to the first record acknowledged and read back.
 // Ours starts on an empty directory; Apache Kafka starts on data that were formatted, and started once, before: that part is not counted.
+import { Kafka } from '../src/index.ts'
 import type { Bench } from './bench.ts'
 import { kafkaLocal, type Peer, residentMegabytes, startKafka, startOttla } from './peers.ts'
 import { roundTrip } from './round-trip.ts'
@@ -26,7 +27,7 @@ export async function benchStart(bench: Bench): Promise<void> {
 }
 
 async function firstRecord(bench: Bench, peer: Peer, round: number, begun: number): Promise<void> {
-  await roundTrip(peer.bootstrap, `cold-start-${round}`)
+  await roundTrip(new Kafka({ bootstrapServers: peer.bootstrap }), `cold-start-${round}`)
   const took = performance.now() - begun
   bench.results.add('start.time', peer.name, took)
   bench.results.add('start.rss', peer.name, residentMegabytes(peer.pid))
