@@ -1,0 +1,16 @@
+// What our own nodes say to each other on the internal listener: one number each, never used again for something else.
+
+/** Notice: a raft message (src/raft/codec.ts). */
+export const RPC_RAFT = 1
+/** Request: an operation for the active controller. */
+export const RPC_CONTROLLER = 2
+/** Request: a broker's heartbeat to the active controller. */
+export const RPC_HEARTBEAT = 3
+/** Request, on the data lane: a follower's Fetch in Kafka's own encoding. */
+export const RPC_FETCH = 4
+/** Notice: up to where a follower has flushed. */
+export const RPC_PROMISE = 5
+/** Request: how a new cluster is formed. */
+export const RPC_FORMATION = 6
+/** Request: cluster id, voters and addresses, for a node that wants to join. */
+export const RPC_CLUSTER_INFO = 7
