@@ -5,6 +5,8 @@ import type { SimProcess } from './host.ts'
 /** One thing that will happen at a host, or to the world. */
 export interface SimEvent {
   time: number
+  /** When it was to happen at first: among those that a pause held back, the earlier comes first. */
+  readonly due: number
   readonly sequence: number
   readonly kind: string
   /** The life of a process it belongs to: when that is over, it never happens. */
@@ -57,5 +59,6 @@ export class EventQueue {
 }
 
 function before(a: SimEvent, b: SimEvent): boolean {
-  return a.time < b.time || (a.time === b.time && a.sequence < b.sequence)
+  if (a.time !== b.time) return a.time < b.time
+  return a.due < b.due || (a.due === b.due && a.sequence < b.sequence)
 }

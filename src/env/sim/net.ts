@@ -14,6 +14,16 @@ const RESEND_MS = 1000
 const OWN_NAMES = new Set(['localhost', '127.0.0.1', '::1'])
 const ALL_INTERFACES = new Set(['0.0.0.0', '::', ''])
 
+/** How long bytes take on a link beyond the world's own latency. */
+export interface LinkDelay {
+  readonly delayMs: number
+  /** Up to so much more, drawn for each piece. */
+  readonly jitterMs: number
+}
+
+/** Connecting is answered with a refusal, as by a firewall that rejects, though a process may listen there. */
+type Cut = 'silent' | 'refusing'
+
 interface Listener {
   readonly process: SimProcess
   readonly options: ListenOptions
@@ -26,9 +36,12 @@ export class SimNetwork {
   readonly #listeners = new Map<SimHost, Map<number, Listener>>()
   readonly #sockets = new Map<SimProcess, Set<SimSocket>>()
   /** "from→to" of links that let nothing through. */
-  readonly #cuts = new Set<string>()
-  /** What waits at a cut, as the sender's kernel would send it again. */
-  readonly #held = new Map<string, (() => void)[]>()
+  readonly #cuts = new Map<string, Cut>()
+  readonly #delays = new Map<string, LinkDelay>()
+  /** What waits at a cut, by connection, as the sender's kernel would send it again. */
+  readonly #held = new Map<string, Map<object, (() => void)[]>>()
+  /** Connections of a healed link whose kernels have not sent again yet: what is sent meanwhile stands behind. */
+  readonly #resending = new Map<object, (() => void)[]>()
   /** Connections whose other end does not know that they are over. */
   readonly #silentlyGone = new Map<SimHost, SimSocket[]>()
   #nextPort = FIRST_CLIENT_PORT
@@ -38,45 +51,127 @@ export class SimNetwork {
     this.random = world.stream('network')
   }
 
-  /** From now on nothing passes from one to the other; `heal` lets through what waits. */
-  cut(from: string, to: string): void {
-    this.#cuts.add(`${from}→${to}`)
+  /** From now on nothing passes from one to the other, connections stay as they are; `heal` lets through what waits. */
+  cut(from: string, to: string, how: Cut = 'silent'): void {
+    this.#cuts.set(linkOf(from, to), how)
   }
 
-  heal(from: string, to: string): void {
-    const link = `${from}→${to}`
-    this.#cuts.delete(link)
-    const held = this.#held.get(link) ?? []
-    this.#held.delete(link)
-    // At once and in order: nothing sent from now on may overtake them.
-    for (const arrive of held) this.world.schedule(0, 'resent', arrive)
-  }
-
-  healAll(): void {
-    for (const link of [...this.#cuts]) {
-      const [from, to] = link.split('→')
-      this.heal(from!, to!)
+  /** Nobody of one side reaches anybody of the other, and the other way. */
+  partition(side: readonly string[], other: readonly string[]): void {
+    for (const a of side) {
+      for (const b of other) {
+        this.cut(a, b)
+        this.cut(b, a)
+      }
     }
   }
 
-  latency(): number {
+  /** @param resendMs  a connection's kernel sends again what waits within this time, each at its own: new connections pass at once */
+  heal(from: string, to: string, { resendMs = 0 } = {}): void {
+    const link = linkOf(from, to)
+    this.#cuts.delete(link)
+    const held = this.#held.get(link)
+    this.#held.delete(link)
+    for (const [connection, arrivals] of held ?? []) {
+      const earlier = this.#resending.get(connection)
+      if (earlier !== undefined) {
+        earlier.push(...arrivals)
+        continue
+      }
+      this.#resending.set(connection, arrivals)
+      this.world.schedule(resendMs === 0 ? 0 : this.random.fraction() * resendMs, 'resent', () => {
+        this.#resending.delete(connection)
+        for (const arrive of arrivals) this.#passOrHold(from, to, connection, arrive)
+      })
+    }
+  }
+
+  healAll(options: { readonly resendMs?: number } = {}): void {
+    for (const link of [...this.#cuts.keys()]) {
+      const [from, to] = link.split('→')
+      this.heal(from!, to!, options)
+    }
+    this.#delays.clear()
+  }
+
+  isCut(from: string, to: string): boolean {
+    return this.#cuts.has(linkOf(from, to))
+  }
+
+  /** What is sent from now on takes so much longer; the order within a connection stays. Undefined: as usual again. */
+  slow(from: string, to: string, delay: LinkDelay | undefined): void {
+    if (delay === undefined) this.#delays.delete(linkOf(from, to))
+    else this.#delays.set(linkOf(from, to), delay)
+  }
+
+  /** Both ends of every connection between the two see a reset. @returns how many there were */
+  reset(a: string, b: string): number {
+    const between = this.#between(a, b)
+    for (const socket of between) socket.resetFromOutside()
+    return between.length / 2
+  }
+
+  /**
+   * Something in the middle forgets every connection between the two: neither end is told, nothing passes any more.
+   * @param o.resets  whoever sends is answered with a reset; else the connections stay half-open for ever
+   * @returns how many there were
+   */
+  forget(a: string, b: string, o: { readonly resets: boolean }): number {
+    const between = this.#between(a, b)
+    for (const socket of between) socket.forgottenInTheMiddle(o)
+    return between.length / 2
+  }
+
+  /** Both ends of each. */
+  #between(a: string, b: string): SimSocket[] {
+    const [near, far] = [this.world.findHost(a)?.process, this.world.findHost(b)?.process]
+    if (near === undefined || far === undefined) return []
+    const towards = (from: SimProcess, to: SimProcess) =>
+      [...(this.#sockets.get(from) ?? [])].filter(({ peerProcess }) => peerProcess === to)
+    return near === far ? towards(near, near) : [...towards(near, far), ...towards(far, near)]
+  }
+
+  latency(from: SimHost, to: SimHost): number {
     const [least, most] = this.world.options.latencyMs
     const fraction = this.random.fraction()
     const stretch = this.random.chance(0.01) ? 10 : 1
-    return (least + (most - least) * fraction * fraction) * stretch
+    const usual = (least + (most - least) * fraction * fraction) * stretch
+    if (this.#delays.size === 0) return usual
+    const more = this.#delays.get(linkOf(from.name, to.name))
+    return more === undefined ? usual : usual + more.delayMs + this.random.fraction() * more.jitterMs
   }
 
-  /** Carries something over a link; it arrives at `time` or, when a cut stops it, after the cut. */
-  carry(link: { readonly from: SimHost; readonly to: SimHost; readonly time: number; readonly kind: string }, arrive: () => void): void {
-    this.world.scheduleAt(link.time, link.kind, () => this.#passOrHold(link.from.name, link.to.name, arrive))
+  /**
+   * Carries something over a link; it arrives at `time` or, when a cut stops it, after the cut.
+   * @param link.connection  what it is part of: of one connection nothing overtakes
+   */
+  carry(
+    link: { readonly from: SimHost; readonly to: SimHost; readonly time: number; readonly kind: string; readonly connection: object },
+    arrive: () => void,
+  ): void {
+    this.world.scheduleAt(link.time, link.kind, () => this.#passOrHold(link.from.name, link.to.name, link.connection, arrive))
   }
 
-  #passOrHold(from: string, to: string, arrive: () => void): void {
-    const link = `${from}→${to}`
-    const held = this.#held.get(link)
-    if (!this.#cuts.has(link)) arrive()
-    else if (held === undefined) this.#held.set(link, [arrive])
-    else held.push(arrive)
+  #passOrHold(from: string, to: string, connection: object, arrive: () => void): void {
+    const resending = this.#resending.size === 0 ? undefined : this.#resending.get(connection)
+    if (resending !== undefined) {
+      resending.push(arrive)
+      return
+    }
+    if (this.#cuts.size === 0) {
+      arrive()
+      return
+    }
+    const link = linkOf(from, to)
+    if (!this.#cuts.has(link)) {
+      arrive()
+      return
+    }
+    let held = this.#held.get(link)
+    if (held === undefined) this.#held.set(link, (held = new Map()))
+    const arrivals = held.get(connection)
+    if (arrivals === undefined) held.set(connection, [arrive])
+    else arrivals.push(arrive)
   }
 
   listen(process: SimProcess, options: ListenOptions): NetListener {
@@ -110,20 +205,30 @@ export class SimNetwork {
       const own = OWN_NAMES.has(o.host) || ALL_INTERFACES.has(o.host) || o.host === process.host.name
       const target = own ? process.host : this.world.findHost(o.host)
       if (target === undefined) {
-        fail(this.latency(), 'ENOTFOUND', 'no such host')
+        fail(this.latency(process.host, process.host), 'ENOTFOUND', 'no such host')
         return
       }
+      const connection = {}
+      const there = () => this.world.now + this.latency(process.host, target)
+      const back = () => this.world.now + this.latency(target, process.host)
       const timer = process.later(o.timeoutMs, 'connect timeout', () => {
         over = true
         reject(new EnvError('ETIMEDOUT', `${doing}: no answer within ${o.timeoutMs} ms`))
       })
       const answer = (kind: string, arrive: () => void) =>
-        this.carry({ from: target, to: process.host, time: this.world.now + this.latency(), kind }, () => {
+        this.carry({ from: target, to: process.host, time: back(), kind, connection }, () => {
           if (timer !== undefined) timer.run = undefined
           if (over || !process.alive) return
           arrive()
         })
-      this.carry({ from: process.host, to: target, time: this.world.now + this.latency(), kind: 'connecting' }, () => {
+      if (this.#cuts.get(linkOf(process.host.name, target.name)) === 'refusing') {
+        this.world.scheduleAt(there(), 'refused', () => {
+          if (timer !== undefined) timer.run = undefined
+          if (!over && process.alive) fail(0, 'ECONNREFUSED', 'rejected on the way')
+        })
+        return
+      }
+      this.carry({ from: process.host, to: target, time: there(), kind: 'connecting', connection }, () => {
         if (over || !process.alive || target.silent) return
         const listener = this.#portsOf(target).get(o.port)
         if (listener?.process.alive !== true || (!own && OWN_NAMES.has(listener.options.host))) {
@@ -132,7 +237,8 @@ export class SimNetwork {
         }
         const [near, far] = this.#join(process, listener)
         listener.process.later(0, 'accepted', () => listener.options.onConnection(far))
-        this.carry({ from: target, to: process.host, time: this.world.now + this.latency(), kind: 'connected' }, () => {
+        // Bytes of the accepting end wait behind this: it is the same connection.
+        this.carry({ from: target, to: process.host, time: far.inOrder(back()), kind: 'connected', connection: far }, () => {
           if (timer !== undefined) timer.run = undefined
           // Given up meanwhile: nobody will ever read from it.
           if (over || !process.alive) near.destroy()
@@ -209,4 +315,8 @@ export class SimNet implements Net {
   connect(options: { readonly host: string; readonly port: number; readonly timeoutMs: number }): Promise<Socket> {
     return this.#process.world.network.connect(this.#process, options)
   }
+}
+
+function linkOf(from: string, to: string): string {
+  return `${from}→${to}`
 }

@@ -24,6 +24,8 @@ export class SimSocket implements Socket {
   #gone = false
   #closeCalled = false
   #error: EnvError | undefined
+  /** Something in the middle knows nothing of this connection any more. */
+  #forgotten: { readonly resets: boolean } | undefined
 
   // Sending.
   #unsent: Uint8Array[] = []
@@ -58,6 +60,10 @@ export class SimSocket implements Socket {
   join(peer: SimSocket): void {
     this.#peer = peer
     peer.#peer = this
+  }
+
+  get peerProcess(): SimProcess {
+    return this.#peer.process
   }
 
   handle(events: SocketEvents): void {
@@ -127,6 +133,21 @@ export class SimSocket implements Socket {
     this.#toPeer('reset', () => this.#peer.#reset())
   }
 
+  /** As by somebody who knows the sequence numbers: no traffic is needed for it. */
+  resetFromOutside(): void {
+    this.#network.world.schedule(0, 'reset', () => this.#reset())
+  }
+
+  forgottenInTheMiddle(o: { readonly resets: boolean }): void {
+    this.#forgotten = o
+  }
+
+  /** When something sent now that would arrive at `time` arrives: not before what was sent earlier. */
+  inOrder(time: number): number {
+    this.#lastArrivalAt = Math.max(this.#lastArrivalAt, time)
+    return this.#lastArrivalAt
+  }
+
   /** Puts on the wire what the window allows, in pieces of the network's choice. */
   #send(): void {
     const { random } = this.#network
@@ -186,8 +207,13 @@ export class SimSocket implements Socket {
   /** In order: nothing overtakes what was sent before. */
   #toPeer(kind: string, arrive: () => void): void {
     const { world } = this.#network
-    this.#lastArrivalAt = Math.max(this.#lastArrivalAt, world.now + this.#network.latency())
-    this.#network.carry({ from: this.process.host, to: this.#peer.process.host, time: this.#lastArrivalAt, kind }, arrive)
+    const [from, to] = [this.process.host, this.#peer.process.host]
+    if (this.#forgotten !== undefined) {
+      if (this.#forgotten.resets) world.schedule(this.#network.latency(from, to), 'reset', () => this.#reset())
+      return
+    }
+    const time = this.inOrder(world.now + this.#network.latency(from, to))
+    this.#network.carry({ from, to, time, kind, connection: this }, arrive)
   }
 
   #receive(arrival: Arrival): void {
@@ -258,6 +284,7 @@ export class SimSocket implements Socket {
     this.#gone = true
     this.#unsent = []
     this.#unsentBytes = 0
+    if (this.#forgotten !== undefined) this.#copiedBytes = this.#sentBytes
     // What travels is still looked at, the rest never will be.
     for (const waiting of this.#undone) waiting.atBytes = Math.min(waiting.atBytes, this.#sentBytes)
     this.#tellDone()

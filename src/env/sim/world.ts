@@ -102,7 +102,8 @@ export class SimWorld {
 
   /** Events of one time happen in the order of these calls. */
   scheduleAt(time: number, kind: string, run: () => void, process?: SimProcess): SimEvent {
-    const event: SimEvent = { time: Math.max(this.#now, time), sequence: this.#sequence++, kind, process, run }
+    const at = Math.max(this.#now, time)
+    const event: SimEvent = { time: at, due: at, sequence: this.#sequence++, kind, process, run }
     this.#queue.push(event)
     return event
   }
