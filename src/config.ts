@@ -2,12 +2,14 @@
 //
 // A topic's value is, the strongest first: its own override (metadata) · this broker's dynamic config (metadata, 'broker/ID') · the default of all
 // brokers (metadata, 'broker/') · server.properties or -X · the default in the table. A broker's value is the same without the first.
+import { checkCluster } from './config/cluster.ts'
 import { CONFIG_KEYS, type ConfigKey, definitionOf, isConfigKey, type TopicKey, type ValueAt } from './config/keys.ts'
 import { explainUnknown, REFUSED } from './config/unknown.ts'
 import { ConfigError, type ConfigValue, parseValue } from './config/values.ts'
 import type { LogConfig } from './log/config.ts'
 import { assert } from './util/assert.ts'
 
+export { hasRole, internalListener, isAlone, quorumVoters } from './config/cluster.ts'
 export {
   type ConfigSource,
   type DescribedConfig,
@@ -26,6 +28,7 @@ export { parseOverrides } from './config/overrides.ts'
 export { parseProperties } from './config/properties.ts'
 export { explainUnknownTopicKey } from './config/unknown.ts'
 export { ConfigError, LONG_MAX } from './config/values.ts'
+export { type NodeAddress, parseAddress, type VoterAddress } from './config/voters.ts'
 
 /** `config['num.partitions']` is a number: one typed value for every broker key. */
 export type Config = { readonly [K in ConfigKey]: ValueAt<K> } & {
@@ -66,7 +69,7 @@ export function parseConfig(
   }
   uniteNodeIds(given)
   const config = readBrokerKeys([given], given)
-  checkOneNode(config)
+  checkCluster(config)
   return config
 }
 
@@ -202,27 +205,4 @@ function uniteNodeIds(given: Map<string, string>): void {
     throw new ConfigError('broker.id', `node.id is ${nodeId} and broker.id is ${brokerId}: give one of them, or the same number`)
   const id = nodeId ?? brokerId
   if (id !== undefined) for (const key of ['node.id', 'broker.id']) given.set(key, id)
-}
-
-/** What an ordinary server.properties says about the cluster must be true of a single node. */
-function checkOneNode(config: Config): void {
-  const nodeId = config['node.id']
-  const roles = config['process.roles']
-  if (!roles.includes('broker') || !roles.includes('controller'))
-    throw new ConfigError(
-      'process.roles',
-      `process.roles is ${roles}: a node is broker and controller at once for now, set process.roles=broker,controller`,
-    )
-  const voters = config['controller.quorum.voters']
-  if (voters.length > 1 || (voters.length === 1 && !voters[0]!.startsWith(`${nodeId}@`)))
-    throw new ConfigError(
-      'controller.quorum.voters',
-      `controller.quorum.voters is ${voters}: for now a cluster is one node, the voter must be ${nodeId} alone`,
-    )
-  const servers = config['controller.quorum.bootstrap.servers']
-  if (servers.length > 1)
-    throw new ConfigError(
-      'controller.quorum.bootstrap.servers',
-      `controller.quorum.bootstrap.servers is ${servers}: for now a cluster is one node`,
-    )
 }

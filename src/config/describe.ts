@@ -97,7 +97,13 @@ function wanted<K extends AnyKey>(all: readonly K[], keys: readonly string[] | n
 }
 
 function facts(name: string, definition: KeyDefinition, readOnly: boolean) {
-  return { name, readOnly, isSensitive: false, configType: typeNumber(definition.type), documentation: definition.doc }
+  return {
+    name,
+    readOnly,
+    isSensitive: definition.type === 'password',
+    configType: typeNumber(definition.type),
+    documentation: definition.doc,
+  }
 }
 
 /** All values of these broker keys, the strongest layer first, in each layer in the order of the keys. */
@@ -131,6 +137,7 @@ function inheritedValue(definition: KeyDefinition, strongest: DescribedConfig['s
 
 /** The text as it was meant: ` TRUE ` is true. Numbers beyond 2^53 keep their digits. */
 function canonical(name: string, definition: KeyDefinition, text: string): string | null {
+  if (definition.type === 'password') return null
   const value = parseValue(name, definition, text)
   const exact = typeof value === 'number' && Math.abs(value) === LONG_MAX
   return exact ? text.trim().replace('+', '') : formatValue(definition.type, value)

@@ -2,9 +2,12 @@
 // What is listed has an effect; what has none is not there, or is `fixed`. Broker keys start as server.properties has them; a topic key that is
 // not set takes the value of its broker synonyms.
 // Where we differ from Kafka: log.flush.interval.messages is 1 (an acknowledged record is on disk), default.replication.factor can be changed while
-// the broker runs, there is one log directory, and queued.max.request.bytes has a limit.
+// the broker runs (offsets.topic.replication.factor too), there is one log directory, and queued.max.request.bytes has a limit. Timeouts between nodes are
+// short, because a lost leader is to be replaced within half a second. Nodes talk to each other on a listener of their own (internal.*, cluster.*).
+import { isUuid } from '../util/uuid.ts'
 import { parseOverrides } from './overrides.ts'
 import { type ConfigValue, type Dynamic, type KeyDefinition, LONG_MAX, type Scope, type ValueType } from './values.ts'
+import { whyNoAddresses, whyNoVoters } from './voters.ts'
 
 type Rules = Partial<Pick<KeyDefinition, 'min' | 'max' | 'except' | 'oneOf' | 'filled' | 'fixed' | 'hidden' | 'synonyms'>> & {
   readonly dynamic?: Dynamic
@@ -37,6 +40,8 @@ const int = <S extends Scope, D extends number | null>(scope: S, initial: D, doc
   key('int', scope, initial as ValueOf<number, D>, doc, rules)
 const long = <S extends Scope, D extends number | null>(scope: S, initial: D, doc: string, rules?: Rules) =>
   key('long', scope, initial as ValueOf<number, D>, doc, rules)
+/** Never shown to anybody. */
+const password = <S extends Scope>(scope: S, doc: string, rules?: Rules) => key<string | null, S>('password', scope, null, doc, rules)
 const double = <S extends Scope>(scope: S, initial: number, doc: string, rules?: Rules) =>
   key<number, S>('double', scope, initial, doc, rules)
 /** A word out of a closed list; the type of the value is that list. */
@@ -58,6 +63,7 @@ const DAY = 24 * HOUR
 const CODECS = ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] as const
 const TIMESTAMP_TYPES = ['CreateTime', 'LogAppendTime'] as const
 const POLICIES = { oneOf: ['delete', 'compact'], filled: true }
+const SELECTORS = ['org.apache.kafka.common.replica.RackAwareReplicaSelector', 'org.apache.kafka.common.replica.LeaderSelector']
 const perhapsForEver = (value: number) => (value === 0 || value < -1 ? 'Value must be -1 (no limit) or at least 1' : undefined)
 
 // biome-ignore format: a table reads best with one key to a line
@@ -65,15 +71,13 @@ export const KEYS = {
   // ------------------------------------------------------------------------------------------------------------------ the node and its doors
   'node.id': int('broker', 1, 'The id of this node in the cluster.', { min: 0 }),
   'broker.id': int('broker', -1, 'Older name of node.id.', { min: 0, except: -1 }),
-  'process.roles': list('broker', ['broker', 'controller'], 'What this node does: broker and controller.', { oneOf: ['broker', 'controller'], filled: true }),
+  'process.roles': list('broker', ['broker', 'controller'], 'What this node does: broker (keeps partitions, serves clients), controller (has a voice in the metadata log), or both.', { oneOf: ['broker', 'controller'], filled: true }),
   'broker.rack': text('broker', null, 'The rack this broker stands in; replicas of a partition are spread over racks.'),
   'listeners': list('broker', ['PLAINTEXT://:9092'], 'Where to listen: NAME://host:port, separated by commas. No host: all interfaces. Port 0: any free port.', { filled: true }),
   'advertised.listeners': list('broker', null, 'The addresses clients are told, when they differ from listeners.'),
   'listener.security.protocol.map': text('broker', 'PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL', 'The protocol of each listener name. A listener in use must have PLAINTEXT.'),
   'inter.broker.listener.name': text('broker', null, 'The listener brokers use among themselves; one of listeners.'),
-  'controller.listener.names': list('broker', [], 'Listeners of the controllers. On a single node the controller has none: these are left closed.'),
-  'controller.quorum.voters': list('broker', [], 'The voters as id@host:port. On a single node: this node alone, or empty.'),
-  'controller.quorum.bootstrap.servers': list('broker', [], 'Where to find the controllers. On a single node: at most one address, its own.'),
+  'controller.listener.names': list('broker', [], 'Those of listeners that are not for clients. In a cluster of several nodes the first of them is the internal listener, unless internal.port says otherwise.'),
   'log.dir': text('broker', null, 'The data directory, when log.dirs is not set.'),
   'log.dirs': list('broker', null, 'The data directory. One node has one.', { check: (dirs: readonly string[]) => (dirs.length > 1 ? 'A node has one data directory' : undefined) }),
   'log.dir.free.bytes.min': long('broker', 32 * MIB, 'Produce is refused while the disk has fewer free bytes; what is left is for metadata, deletions and the index. 0: no floor.', { min: 0, ...everywhere }),
@@ -82,9 +86,31 @@ export const KEYS = {
   'max.connections.per.ip.overrides': text('broker', '', 'max.connections.per.ip of single addresses: ADDRESS:COUNT, separated by commas.', { check: (overrides: string) => (parseOverrides(overrides) === undefined ? 'Entries must be ADDRESS:COUNT' : undefined), ...everywhere }),
   'connections.max.idle.ms': long('broker', 10 * MINUTE, 'A connection without traffic is closed after this long; -1: never.', { min: 1, except: -1 }),
   'socket.request.max.bytes': int('broker', 100 * MIB, 'The longest request in bytes; a longer one closes its connection.', { min: 1 }),
-  'queued.max.request.bytes': long('broker', 64 * MIB, 'Bytes of requests in memory at once, whole and partly received, of all connections; beyond it connections are read from later. -1: no limit.', { min: 1, except: -1 }),
+  'queued.max.request.bytes': long('broker', 32 * MIB, 'Bytes of requests in memory at once, whole and partly received, of all connections; beyond it connections are read from later. -1: no limit.', { min: 1, except: -1 }),
   'max.request.partition.size.limit': int('broker', 2000, 'Partitions one answer to DescribeTopicPartitions may hold.', { min: 1 }),
   'inter.broker.protocol.version': text('broker', '4.4', 'The version of the protocol between brokers, for tools that ask.', fixed),
+
+  // -------------------------------------------------------------------------------------------------------------------------- many nodes
+  'controller.quorum.voters': list('broker', [], 'The voters of the metadata log as id@host:port, with the ports of their internal listeners. Empty: this node alone; on a broker without the role controller: those that controller.quorum.bootstrap.servers know.', { check: (voters: readonly string[]) => whyNoVoters(voters) }),
+  'controller.quorum.bootstrap.servers': list('broker', [], 'Internal addresses (host:port) of nodes of the cluster, of which one must be there when a broker without the role controller joins it.', { check: (servers: readonly string[]) => whyNoAddresses(servers) }),
+  'internal.host': text('broker', null, 'Where this node listens for the other nodes, and what they are told. Not set: the host of its entry in controller.quorum.voters is told, and the interface is that of the first listener.'),
+  'internal.port': int('broker', null, 'The port for the other nodes; 0: any free one. Not set: that of its entry in controller.quorum.voters, else the port of its first listener plus 1000. A node alone has none, unless this or cluster.secret is set.', { min: 0, max: 65_535 }),
+  'cluster.id': text('broker', null, 'The cluster this node must belong to. Not set: the one in its data directory, or of the nodes it meets; a new one gets an id at random.', { check: (id: string) => (isUuid(id) ? undefined : 'It must be a uuid of 22 characters, as in the data directory or out of `kafka-storage random-uuid`') }),
+  'cluster.secret': password('broker', 'What the nodes of a cluster know each other by: the same text on each of them.', { check: (secret: string) => (secret.length < 8 ? 'It must have at least 8 characters' : undefined) }),
+  'cluster.secret.file': text('broker', null, 'A file with the cluster secret, instead of cluster.secret.'),
+  'broker.heartbeat.interval.ms': int('broker', 200, 'How often a broker tells the controller that it lives.', { min: 1 }),
+  'broker.session.timeout.ms': int('broker', 1500, 'A broker that was not heard of for so long leads nothing any more. One whose connection is closed and refused is not waited for.', { min: 2 }),
+  'controller.quorum.fetch.timeout.ms': int('broker', 1000, 'A voter that heard nothing from the leader of the metadata log for so long wants to lead; a leader that no majority asked for so long resigns.', { min: 10 }),
+  'controller.quorum.election.timeout.ms': int('broker', 300, 'An election that nobody won in this time, plus some at random, is held again.', { min: 10 }),
+  'controlled.shutdown.enable': bool('broker', true, 'A broker that is closed hands over what it leads first.'),
+  'auto.leader.rebalance.enable': bool('broker', true, 'Leadership goes back to the first replica of a partition when that is in sync again.'),
+  'leader.imbalance.check.interval.seconds': long('broker', 300, 'How often that is looked for, besides shortly after a broker came back.', { min: 1 }),
+  'replica.lag.time.max.ms': long('broker', 1500, 'A follower that was not at the end of the log for so long is not in sync any more.', { min: 1 }),
+  'replica.fetch.wait.max.ms': int('broker', 500, 'How long a leader holds a follower\'s fetch when there is nothing new.', { min: 1 }),
+  'replica.fetch.min.bytes': int('broker', 1, 'A follower\'s fetch is held until so many bytes are there.', { min: 0 }),
+  'replica.fetch.max.bytes': int('broker', MIB, 'What a follower fetches of one partition at a time; a larger batch is fetched alone.', { min: 0 }),
+  'replica.fetch.response.max.bytes': int('broker', 10 * MIB, 'What a follower fetches of one leader at a time; a larger batch is fetched alone.', { min: 0 }),
+  'replica.selector.class': text('broker', null, 'How consumers that name their rack are sent to a follower: org.apache.kafka.common.replica.RackAwareReplicaSelector. Not set: all read from the leader.', { check: (name: string) => (SELECTORS.includes(name) ? undefined : `It must be one of: ${SELECTORS.join(', ')}`) }),
 
   // --------------------------------------------------------------------------------------------------------------------------------- topics
   'num.partitions': int('broker', 1, 'Partitions of a topic that is created without a count.', { min: 1 }),
@@ -157,7 +183,7 @@ export const KEYS = {
 
   // ---------------------------------------------------------------------------------------------------------------------- groups and offsets
   'offsets.topic.num.partitions': int('broker', 50, 'Partitions of __consumer_offsets, when it is made.', { min: 1 }),
-  'offsets.topic.replication.factor': short('broker', 1, 'Replicas of __consumer_offsets, when it is made.', { min: 1 }),
+  'offsets.topic.replication.factor': short('broker', 1, 'Replicas of __consumer_offsets, when it is made.', { min: 1, ...everywhere }),
   'offsets.topic.segment.bytes': int('broker', 100 * MIB, 'segment.bytes of __consumer_offsets, when it is made.', { min: 1 }),
   'offsets.retention.minutes': int('broker', 7 * 24 * 60, 'Committed offsets are forgotten so long after their group became empty, or after their commit where there is no group.', { min: 1 }),
   'offsets.retention.check.interval.ms': long('broker', 10 * MINUTE, 'How often expired offsets and empty groups are looked for.', { min: 1 }),

@@ -16,7 +16,7 @@ export interface ListenerConfig {
   readonly advertisedPort: number
 }
 
-interface Endpoint {
+export interface Endpoint {
   readonly name: string
   readonly host: string
   readonly port: number
@@ -39,6 +39,13 @@ export function clientListeners(config: Config, hostName = 'localhost'): Listene
       throw new ConfigError('advertised.listeners', `advertised.listeners: ${host || 'an empty host'} is not an address clients can reach`)
   }
   const client = bound.filter(({ name }) => !controllers.has(name))
+  if (!config['process.roles'].includes('broker')) {
+    if (client.length === 0 || !config.properties.has('listeners')) return []
+    throw new ConfigError(
+      'listeners',
+      `listeners holds ${client.map(({ name }) => name)}, but a node with process.roles=controller serves no clients: name it in controller.listener.names too, or leave listeners out`,
+    )
+  }
   if (client.length === 0) throw new ConfigError('listeners', 'listeners must hold one that is not in controller.listener.names')
   const interBroker = config['inter.broker.listener.name']
   if (interBroker !== null && !client.some(({ name }) => name === interBroker.toUpperCase()))
@@ -70,11 +77,11 @@ export function clientListeners(config: Config, hostName = 'localhost'): Listene
   })
 }
 
-function isWildcard(host: string): boolean {
+export function isWildcard(host: string): boolean {
   return host === '' || host === '0.0.0.0' || host === '::'
 }
 
-function parseEndpoints(key: string, entries: readonly string[]): Endpoint[] {
+export function parseEndpoints(key: string, entries: readonly string[]): Endpoint[] {
   const endpoints: Endpoint[] = []
   for (const entry of entries) {
     const match = /^([A-Za-z0-9_.-]+):\/\/(\[[^\]]*\]|[^:/]*):(\d{1,5})$/.exec(entry)

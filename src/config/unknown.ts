@@ -8,7 +8,8 @@ const WITHOUT_EFFECT: readonly (readonly [RegExp, string])[] = [
   [/^(transaction|transactional|share)\./, 'transactions and share groups are not served yet'],
   [/^(group\.(consumer|share|streams|coordinator)|offsets)\./, 'nothing here depends on it'],
   [/^log\.cleaner\./, 'one log is compacted at a time, with buffers of a fixed size'],
-  [/^(replica|broker\.(heartbeat|session)|controlled\.shutdown|auto\.leader|leader\.imbalance)\./, 'a single node replicates nothing'],
+  [/^(replica|controlled\.shutdown|leader\.imbalance|controller\.quorum)\./, 'nothing here depends on it'],
+  [/^initial\.broker\.registration\./, 'a starting broker waits for its controllers as long as it takes'],
   [/^(ssl|sasl|security|principal)\./, 'listeners are PLAINTEXT'],
   [/^(remote\.log|log\.local)\./, 'there is no tiered storage'],
   [/^(metric|metrics|auto\.include\.jmx|telemetry)\./, 'metrics are served in another way'],
@@ -17,7 +18,7 @@ const WITHOUT_EFFECT: readonly (readonly [RegExp, string])[] = [
 /** Keys whose owner counts on what they promise. */
 export const REFUSED: ReadonlyMap<string, string> = new Map([
   ['authorizer.class.name', 'access control is not there yet; without this key everybody may do everything'],
-  ['zookeeper.connect', 'there is no ZooKeeper mode; a node is its own quorum (process.roles=broker,controller)'],
+  ['zookeeper.connect', 'there is no ZooKeeper mode; nodes are their own quorum (controller.quorum.voters)'],
 ])
 
 /** Why the key does nothing, and the known key it may have meant. */

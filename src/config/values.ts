@@ -1,7 +1,7 @@
 // One configuration value: its kind, its bounds, how it is read and written. The texts of refusals are Kafka's where Kafka has one.
 import { unreachable } from '../util/assert.ts'
 
-export type ValueType = 'boolean' | 'string' | 'int' | 'short' | 'long' | 'double' | 'list'
+export type ValueType = 'boolean' | 'string' | 'password' | 'int' | 'short' | 'long' | 'double' | 'list'
 export type ConfigValue = boolean | number | string | readonly string[] | null
 
 /** Where a key may be set: on a topic, in the broker's configuration, or in both under one name. */
@@ -60,7 +60,8 @@ const INTEGER_RANGES = {
 /** @throws ConfigError */
 export function parseValue(key: string, definition: KeyDefinition, text: string): Exclude<ConfigValue, null> {
   const refuse = (reason: string): never => {
-    throw new ConfigError(key, `Invalid value ${text} for configuration ${key}: ${reason}`)
+    const shown = definition.type === 'password' ? '[hidden]' : text
+    throw new ConfigError(key, `Invalid value ${shown} for configuration ${key}: ${reason}`)
   }
   const value = read(definition, text.trim(), refuse)
   if (typeof value === 'number' && value !== definition.except) {
@@ -91,7 +92,7 @@ export function formatValue(type: ValueType, value: ConfigValue): string | null 
 
 /** As Kafka's ConfigDef numbers them. */
 export function typeNumber(type: ValueType): number {
-  return { boolean: 1, string: 2, int: 3, short: 4, long: 5, double: 6, list: 7 }[type]
+  return { boolean: 1, string: 2, int: 3, short: 4, long: 5, double: 6, list: 7, password: 9 }[type]
 }
 
 function orExcept(definition: KeyDefinition): string {
@@ -105,6 +106,7 @@ function read(definition: KeyDefinition, text: string, refuse: (reason: string) 
       return lower === 'true' || lower === 'false' ? lower === 'true' : refuse('Expected value to be either true or false')
     }
     case 'string':
+    case 'password':
       return text
     case 'list':
       return text === '' ? [] : text.split(/\s*,\s*/)

@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { brokerConfig, ConfigError, clientListeners, parseConfig, parseProperties, topicConfig } from '../../src/config.ts'
+import {
+  brokerConfig,
+  ConfigError,
+  clientListeners,
+  internalListener,
+  isAlone,
+  parseConfig,
+  parseProperties,
+  topicConfig,
+} from '../../src/config.ts'
 
 const map = (values: Record<string, string>) => new Map(Object.entries(values))
 
@@ -65,14 +74,26 @@ describe('server.properties', () => {
   test.each([
     [{ 'authorizer.class.name': 'x' }, 'authorizer.class.name is not supported'],
     [{ 'zookeeper.connect': 'localhost:2181' }, 'zookeeper.connect is not supported'],
-    [{ 'process.roles': 'broker' }, 'a node is broker and controller at once for now'],
-    [{ 'controller.quorum.voters': '1@a:1,2@b:1' }, 'for now a cluster is one node'],
-    [{ 'controller.quorum.voters': '2@a:1' }, 'the voter must be 1 alone'],
-    [{ 'controller.quorum.bootstrap.servers': 'a:1,b:1' }, 'for now a cluster is one node'],
+    [{ 'process.roles': 'broker' }, 'controller.quorum.voters is empty: a node that is no controller must know some'],
+    [{ 'process.roles': 'broker', 'controller.quorum.voters': '1@a:1' }, 'holds node 1, which is no controller by process.roles'],
+    [{ 'process.roles': 'broker,broker' }, 'process.roles names a role twice'],
+    [{ 'controller.quorum.voters': '2@a:1' }, 'has no node 1, which is a controller by process.roles'],
+    [{ 'controller.quorum.voters': '1@a:1,1@b:1' }, 'Node 1 stands there twice'],
+    [{ 'controller.quorum.voters': '1@a:1,2@a:1' }, 'Two nodes have the address of 2@a:1'],
+    [{ 'controller.quorum.voters': '1@a' }, 'Expected id@host:port, not 1@a'],
+    [{ 'controller.quorum.voters': 'a:1' }, 'Expected id@host:port, not a:1'],
+    [{ 'controller.quorum.voters': '1@a:0' }, 'Expected id@host:port, not 1@a:0'],
+    [{ 'controller.quorum.bootstrap.servers': 'a:1,b:1' }, 'names several nodes: a controller must find all voters'],
+    [{ 'controller.quorum.bootstrap.servers': 'a:99999' }, 'Expected host:port, not a:99999'],
+    [{ 'broker.session.timeout.ms': '300' }, 'broker.session.timeout.ms must be at least twice broker.heartbeat.interval.ms'],
+    [{ 'cluster.secret': 'longenough', 'cluster.secret.file': '/a' }, 'cluster.secret.file and cluster.secret are both set'],
+    [{ 'cluster.secret': 'short' }, /^Invalid value \[hidden\] for configuration cluster.secret: It must have at least 8 characters$/],
+    [{ 'cluster.id': 'mine' }, 'It must be a uuid of 22 characters'],
+    [{ 'replica.selector.class': 'x.Y' }, 'It must be one of: org.apache.kafka.common.replica.RackAwareReplicaSelector'],
     [{ 'node.id': '1', 'broker.id': '2' }, 'node.id is 1 and broker.id is 2'],
     [{ 'num.partitions': '-1' }, 'Value must be at least 1'],
-  ])('%o is refused', (properties, message) => {
-    expect(() => parseConfig(properties as Record<string, string>)).toThrow(message)
+  ] as [Record<string, string>, string | RegExp][])('%o is refused', (properties, message) => {
+    expect(() => parseConfig(properties)).toThrow(message)
   })
 
   test('node.id and broker.id are one', () => {
@@ -172,5 +193,51 @@ describe('effective values', () => {
     const dynamic = brokerConfig(config, { cluster: map({ 'message.max.bytes': '2000' }) })
     expect([dynamic['message.max.bytes'], dynamic['num.partitions']]).toEqual([2000, 3])
     expect(brokerConfig(dynamic, {})['message.max.bytes']).toBe(1000)
+  })
+})
+
+describe('the internal listener', () => {
+  const listener = (properties: Record<string, string>) => internalListener(parseConfig(properties), 'me')
+
+  test.each([
+    ['beside the first listener', { listeners: 'A://127.0.0.1:9000' }, { host: '127.0.0.1', port: 10_000, advertisedHost: '127.0.0.1' }],
+    ['anywhere when the first listener is', { listeners: 'A://:0' }, { host: '', port: 0, advertisedHost: 'me' }],
+    ['anywhere when there is no port beside it', { listeners: 'A://:65000' }, { host: '', port: 0, advertisedHost: 'me' }],
+    [
+      "where Kafka's controllers listen",
+      { listeners: 'A://:9000,C://:9093', 'controller.listener.names': 'C' },
+      { host: '', port: 9093, advertisedHost: 'me' },
+    ],
+    [
+      'where controller.quorum.voters says',
+      { listeners: 'A://:9000', 'controller.quorum.voters': '2@b:7,1@a:8' },
+      { host: '', port: 8, advertisedHost: 'a' },
+    ],
+    [
+      'where it is told to',
+      { 'internal.host': '10.0.0.1', 'internal.port': '5', 'controller.quorum.voters': '1@a:8' },
+      { host: '10.0.0.1', port: 5, advertisedHost: '10.0.0.1' },
+    ],
+  ] as const)('is %s', (_, properties, expected) => {
+    expect(listener(properties)).toEqual(expected)
+  })
+
+  test.each([
+    [{}, true],
+    [{ 'controller.quorum.voters': '1@a:8' }, true],
+    [{ 'internal.port': '0' }, false],
+    [{ 'cluster.secret': 'longenough' }, false],
+    [{ 'controller.quorum.voters': '1@a:8,2@b:8' }, false],
+    [{ 'process.roles': 'controller' }, false],
+    [{ 'process.roles': 'broker', 'controller.quorum.bootstrap.servers': 'a:1' }, false],
+  ])('of %o is not needed: %s', (properties, alone) => {
+    expect(isAlone(parseConfig(properties as Record<string, string>))).toBe(alone)
+  })
+
+  test('a controller has no listener for clients', () => {
+    const controller = { 'process.roles': 'controller' }
+    expect(clientListeners(parseConfig(controller))).toEqual([])
+    const withClients = parseConfig({ ...controller, listeners: 'A://:1,C://:2', 'controller.listener.names': 'C' })
+    expect(() => clientListeners(withClients)).toThrow('serves no clients')
   })
 })

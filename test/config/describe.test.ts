@@ -5,6 +5,7 @@ import {
   describeClusterConfigs,
   describeTopicConfigs,
   parseConfig,
+  SOURCE_STATIC,
   TOPIC_KEYS,
 } from '../../src/config.ts'
 
@@ -96,4 +97,11 @@ test('types are numbered as Kafka numbers them, and everything has a line of doc
     ),
   ).toEqual([1, 2, 3, 5, 6, 7])
   expect(described.filter(({ documentation }) => !documentation.endsWith('.'))).toEqual([])
+})
+
+test('a secret is never told', () => {
+  const config = parseConfig({ 'cluster.secret': 'not for everybody' })
+  const [entry] = describeBrokerConfigs(config, {}, ['cluster.secret'])
+  expect(entry).toMatchObject({ value: null, isSensitive: true, configType: 9, synonyms: [{ value: null, source: SOURCE_STATIC }] })
+  expect(JSON.stringify(describeBrokerConfigs(config, {}, null))).not.toContain('everybody')
 })

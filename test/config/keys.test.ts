@@ -25,13 +25,27 @@ const OTHER_DEFAULTS: Readonly<Record<string, string>> = {
   'offsets.topic.replication.factor': '3',
   'group.initial.rebalance.delay.ms': '3000',
   'node.id': '-',
+  'broker.heartbeat.interval.ms': '2000',
+  'broker.session.timeout.ms': '9000',
+  'controller.quorum.fetch.timeout.ms': '2000',
+  'controller.quorum.election.timeout.ms': '1000',
+  'replica.lag.time.max.ms': '30000',
   'queued.max.request.bytes': '-1',
   'process.roles': '-',
   'controller.listener.names': '-',
   'listener.security.protocol.map': 'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT',
 }
 /** Ours alone, or not in 4.x any more. */
-const NOT_KAFKAS = new Set(['inter.broker.protocol.version', 'internal.segment.bytes', 'log.dir.free.bytes.min'])
+const NOT_KAFKAS = new Set([
+  'inter.broker.protocol.version',
+  'internal.segment.bytes',
+  'log.dir.free.bytes.min',
+  'internal.host',
+  'internal.port',
+  'cluster.id',
+  'cluster.secret',
+  'cluster.secret.file',
+])
 
 const kafka = readFileSync(new URL('./kafka-4.3-configs.txt', import.meta.url), 'utf8')
   .split('\n')
