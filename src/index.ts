@@ -1,6 +1,13 @@
 // The public face of Ottla: start a node in this process, talk to any Kafka. Its two halves can be loaded alone (src/index/): a program that
 // only uses the client never loads the broker.
 export type * from './client/admin.ts'
+export type {
+  BrokerDescription,
+  LogDescription,
+  LogDirDescription,
+  QuorumDescription,
+  QuorumReplica,
+} from './client/admin-cluster.ts'
 export type { GroupDescription, GroupFilter, GroupListing, GroupMemberDescription, GroupState } from './client/admin-groups.ts'
 export type { Assignment, ConsumedRecord, Consumer, ConsumerGroupMetadata, TopicPartition } from './client/consumer.ts'
 export type { DeletedRecords, RecordsToDelete } from './client/delete-records.ts'

@@ -11,6 +11,14 @@ import { IncrementalAlterConfigs } from '../protocol/api/44-incremental-alter-co
 import { INVALID_REQUEST, KafkaError, NONE, NOT_CONTROLLER, THROTTLING_QUOTA_EXCEEDED } from '../protocol/errors.ts'
 import { type Uuid, ZERO_UUID } from '../util/uuid.ts'
 import {
+  askForFencedBrokers,
+  askForLogDirs,
+  askForQuorum,
+  type BrokerDescription,
+  type LogDirDescription,
+  type QuorumDescription,
+} from './admin-cluster.ts'
+import {
   type ConfigDescription,
   type ConfigResource,
   type ConfigUpdate,
@@ -34,7 +42,7 @@ import { type DeletedRecords, deleteRecords, type RecordsToDelete } from './dele
 import { askForElection, type Election, type ElectionType } from './elections.ts'
 import type { TopicPartition } from './group/assignment.ts'
 import type { CommittedOffset, OffsetToCommit } from './group/offsets.ts'
-import type { BrokerEndpoint, MetadataAnswer } from './metadata.ts'
+import type { MetadataAnswer, TopicMetadata } from './metadata.ts'
 import { type FoundOffset, type IsolationLevel, lookUpOffsets, type OffsetSpec } from './offsets.ts'
 import { ANSWER_MARGIN_MS, Deadline, refusal, retrying } from './operation.ts'
 
@@ -79,7 +87,8 @@ export interface PartitionDescription {
 export interface ClusterDescription {
   readonly clusterId: string | null
   readonly controllerId: number
-  readonly brokers: readonly BrokerEndpoint[]
+  /** Sorted by id. */
+  readonly brokers: readonly BrokerDescription[]
 }
 
 export interface AdminOptions {
@@ -183,27 +192,41 @@ export class Admin {
       .sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
-  /** @throws KafkaError UNKNOWN_TOPIC_OR_PARTITION … for the first that failed */
-  async describeTopics(names: readonly string[], options: AdminOptions = {}): Promise<TopicDescription[]> {
+  /**
+   * @param names  null: all topics, internal ones too, sorted by name
+   * @throws KafkaError UNKNOWN_TOPIC_OR_PARTITION … for the first that failed
+   */
+  async describeTopics(names: readonly string[] | null, options: AdminOptions = {}): Promise<TopicDescription[]> {
     const { topics } = await this.#metadata(names, options)
     const described = new Map(topics.map(entry => [entry.topic.name, entry]))
-    return names.map(name => {
+    return (names ?? [...described.keys()].sort()).map(name => {
       const { errorCode, topic } = described.get(name)!
       if (errorCode !== NONE) throw refusal(errorCode, `topic '${name}'`, null)
-      const partitions = topic.partitions.map(({ partition, leaderId, leaderEpoch, replicas, isr }) => ({
-        partition,
-        leaderId,
-        leaderEpoch,
-        replicas,
-        isr,
-      }))
-      return { name, topicId: topic.topicId, isInternal: topic.isInternal, partitions }
+      return topicDescription(topic)
     })
   }
 
-  async describeCluster(options: AdminOptions = {}): Promise<ClusterDescription> {
+  /** @param options.includeFencedBrokers  also those that are registered and not in service, where the brokers tell (Apache Kafka from 4.0 on) */
+  async describeCluster(options: AdminOptions & { readonly includeFencedBrokers?: boolean } = {}): Promise<ClusterDescription> {
     const { clusterId, controllerId, brokers } = await this.#metadata([], options)
-    return { clusterId, controllerId, brokers: [...brokers].sort((a, b) => a.nodeId - b.nodeId) }
+    const fenced = options.includeFencedBrokers === true ? await this.#askAny(options, askForFencedBrokers) : undefined
+    const live = brokers.map(({ nodeId, host, port, rack }) => ({ nodeId, host, port, rack, isFenced: false }))
+    const gone = (fenced ?? []).filter(({ nodeId }) => !brokers.some(broker => broker.nodeId === nodeId))
+    return { clusterId, controllerId, brokers: [...live, ...gone].sort((a, b) => a.nodeId - b.nodeId) }
+  }
+
+  /** Who leads the metadata log, who votes, and how far everybody is. @throws KafkaError UNSUPPORTED_VERSION from brokers without a quorum */
+  describeMetadataQuorum(options: AdminOptions = {}): Promise<QuorumDescription> {
+    return this.#askAny(options, askForQuorum)
+  }
+
+  /** The log directories of one broker, with the size of each log. */
+  describeLogDirs(brokerId: number, options: AdminOptions = {}): Promise<LogDirDescription[]> {
+    const deadline = this.#deadline(options)
+    return retrying(this.#cluster, deadline, async () => {
+      const connection = await this.#connectionTo(brokerId, deadline)
+      return askForLogDirs(connection, { timeoutMs: this.#answerTimeoutMs(deadline) })
+    })
   }
 
   /** @throws KafkaError UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST … for the first that failed */
@@ -274,7 +297,7 @@ export class Admin {
     const deadline = this.#deadline(options)
     return retrying(this.#cluster, deadline, async () => {
       const connection = await this.#controller(deadline)
-      const timeoutMs = Math.ceil(Math.min(deadline.leftMs, this.#cluster.options.requestTimeoutMs))
+      const timeoutMs = this.#answerTimeoutMs(deadline)
       return askForElection(connection, { type, partitions, timeoutMs })
     })
   }
@@ -370,6 +393,17 @@ export class Admin {
     })
   }
 
+  #askAny<T>(options: AdminOptions, ask: (connection: Connection, options: { readonly timeoutMs: number }) => Promise<T>): Promise<T> {
+    const deadline = this.#deadline(options)
+    return retrying(this.#cluster, deadline, async () =>
+      ask(await this.#cluster.anyConnection(), { timeoutMs: this.#answerTimeoutMs(deadline) }),
+    )
+  }
+
+  #answerTimeoutMs(deadline: Deadline): number {
+    return Math.ceil(Math.min(deadline.leftMs, this.#cluster.options.requestTimeoutMs))
+  }
+
   /** Sends a change of several things to the controller; what may work later is sent again, by itself. */
   async #changeEach<T, R extends ItemResult>(
     operation: string,
@@ -385,9 +419,7 @@ export class Admin {
     if (pending.length > 0) {
       await retrying(this.#cluster, deadline, async () => {
         const connection = await this.#controller(deadline)
-        const results = new Map(
-          await send(connection, pending, Math.ceil(Math.min(deadline.leftMs, this.#cluster.options.requestTimeoutMs))),
-        )
+        const results = new Map(await send(connection, pending, this.#answerTimeoutMs(deadline)))
         let again: KafkaError | undefined
         pending = pending.filter(item => {
           const name = nameOf(item)
@@ -467,6 +499,17 @@ function groupByNode<T extends { readonly type: ConfigResource['type']; readonly
     else group.push(resource)
   }
   return groups
+}
+
+function topicDescription({ name, topicId, isInternal, partitions }: TopicMetadata): TopicDescription {
+  const described = partitions.map(({ partition, leaderId, leaderEpoch, replicas, isr }) => ({
+    partition,
+    leaderId,
+    leaderEpoch,
+    replicas,
+    isr,
+  }))
+  return { name, topicId, isInternal, partitions: described }
 }
 
 function creatableTopic({ name, numPartitions, replicationFactor, assignments, configs }: NewTopic) {
