@@ -102,7 +102,7 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
     throw await whyUnusable(env.disk, directory, error)
   })
   lifetime.owns('meta', () => meta.close())
-  const identity = await openIdentity(env, { directory, meta, nodeId })
+  const identity = await openIdentity(env, { directory, meta, nodeId, alone: true })
   lifetime.owns('clean mark', () => (lifetime.failure === undefined && brokerEpoch !== -1 ? markClean(meta, brokerEpoch) : undefined))
 
   const publisher = new MetadataPublisher({ fail })
@@ -230,6 +230,7 @@ async function register(controller: Controller, { identity, incarnationId, liste
     rack,
     listeners,
     features: SUPPORTED_FEATURES,
+    internalListener: null,
     fenced: false,
     partitions: verdicts,
   })

@@ -1,12 +1,31 @@
 // Who a data directory is: format version, cluster id, node id, directory id (DESIGN rule 4), in `meta` under "node/". A directory that is not
 // ours, or somebody else's, is refused with what to do; it is never taken over or formatted again.
+// A node of a cluster that is not formed yet has a directory id and no cluster: it keeps that id, whatever happens until then, and is part of no cluster
+// before its voters are on disk here.
 // The mark of a clean shutdown holds the broker epoch of the process that ended; it is deleted, and that is on disk, before anything else is done.
-import { type DirectoryEntry, type Disk, type Env, EnvError, type Kv } from '../env/env.ts'
-import { PackError, pack, unpack } from '../util/pack.ts'
+import { type DirectoryEntry, type Disk, type Env, EnvError, type Kv, type KvOperation } from '../env/env.ts'
+import { assert } from '../util/assert.ts'
+import { PackError, pack, type Unpacked, unpack } from '../util/pack.ts'
 import { isUuid, type Uuid, uuidFromBytes } from '../util/uuid.ts'
 
-export interface Identity {
+/** A node with a voice in the metadata log. A blank disk under the same node id is another one (DESIGN rule 4). */
+export interface Voter {
+  readonly nodeId: number
+  readonly directoryId: Uuid
+}
+
+/** What a node that has formed or joined a cluster knows for good. */
+export interface Membership {
   readonly clusterId: Uuid
+  /** Who votes; this node may not be among them. */
+  readonly voters: readonly Voter[]
+}
+
+export interface Identity {
+  /** '' until the cluster is formed or joined. */
+  readonly clusterId: Uuid | ''
+  /** In order of their ids; empty until the cluster is formed or joined. */
+  readonly voters: readonly Voter[]
   readonly nodeId: number
   /** Of this copy of the data: a replaced disk has another, under the same node id. */
   readonly directoryId: Uuid
@@ -17,13 +36,16 @@ export interface Identity {
   readonly formatted: boolean
 }
 
-/** Raised when what is in a data directory cannot be read by the versions before. */
-const FORMAT_VERSION = 1
+/** Raised when what is in a data directory cannot be read by the versions before. 2: of a cluster of many nodes, or not of any cluster yet. */
+const FORMAT_VERSION = 2
+const ALONE_FORMAT = 1
 
 const IDENTITY_KEY = Buffer.from('node/identity')
 const CLEAN_KEY = Buffer.from('node/clean')
+const VOTERS_KEY = Buffer.from('node/voters')
 const IDENTITY = 1
 const CLEAN = 2
+const VOTERS = 3
 const VERSION = 1
 
 /** What a data directory of ours may hold at its top. */
@@ -90,11 +112,18 @@ async function entriesOf(disk: Disk, directory: string): Promise<readonly Direct
 /**
  * Reads the identity, or gives one to an empty directory.
  * @param o.clusterId  the cluster this node must belong to; undefined: any, and a random one for a new directory
+ * @param o.alone  an empty directory becomes a cluster of its own; else it has an identity of its own, and no cluster until `becomeMember`
  * @throws EnvError EEXIST when the directory is another node's, another cluster's or a newer format's; ECORRUPT when its identity is lost
  */
 export async function openIdentity(
   env: Env,
-  o: { readonly directory: string; readonly meta: Kv; readonly nodeId: number; readonly clusterId?: Uuid | undefined },
+  o: {
+    readonly directory: string
+    readonly meta: Kv
+    readonly nodeId: number
+    readonly clusterId?: Uuid | undefined
+    readonly alone: boolean
+  },
 ): Promise<Identity> {
   const stored = await o.meta.get(IDENTITY_KEY)
   if (stored === undefined) return format(env, o)
@@ -105,14 +134,61 @@ export async function openIdentity(
       `${o.directory} belongs to node ${nodeId}, but this is node ${o.nodeId}. Set node.id=${nodeId}, or name another data directory.`,
     )
   }
-  if (o.clusterId !== undefined && o.clusterId !== clusterId) {
+  if (o.clusterId !== undefined && clusterId !== '' && o.clusterId !== clusterId) {
     throw new EnvError(
       'EEXIST',
       `${o.directory} belongs to cluster ${clusterId}, but this node was started for cluster ${o.clusterId}. Name another data directory.`,
     )
   }
   const previousBrokerEpoch = await takeCleanMark(o.meta)
-  return { clusterId, nodeId, directoryId, previousBrokerEpoch, clean: previousBrokerEpoch !== -1, formatted: false }
+  const identity: Identity = {
+    clusterId,
+    voters: await readVoters(o.meta, { clusterId, nodeId, directoryId }),
+    nodeId,
+    directoryId,
+    previousBrokerEpoch,
+    clean: previousBrokerEpoch !== -1,
+    formatted: false,
+  }
+  if (clusterId !== '' || !o.alone) return identity
+  // It waited for others once, and is to be a cluster of its own now.
+  const own = { clusterId: o.clusterId ?? uuidFromBytes(env.random.bytes(16)), voters: [{ nodeId, directoryId }] }
+  return becomeMember(env, o, identity, own)
+}
+
+/**
+ * From now on, and for good, the directory belongs to that cluster. Settles when that is on disk.
+ * @returns the identity with it
+ */
+export async function becomeMember(
+  env: Env,
+  o: { readonly directory: string; readonly meta: Kv },
+  identity: Identity,
+  { clusterId, voters }: Membership,
+): Promise<Identity> {
+  assert(identity.clusterId === '', `${o.directory} belongs to cluster ${identity.clusterId}, and cannot join ${clusterId}`)
+  const member = { ...identity, clusterId, voters: inOrder(voters) }
+  await o.meta.batch(identityOperations(member), { sync: true })
+  const voterIds = member.voters.map(({ nodeId }) => nodeId)
+  env.logger.log('info', 'became member of a cluster', { directory: o.directory, clusterId, nodeId: identity.nodeId, voters: voterIds })
+  return member
+}
+
+/**
+ * Gives an empty directory its place in a cluster that is to be started.
+ * @throws EnvError EEXIST when it has an identity already
+ */
+export async function writeIdentity(
+  o: { readonly directory: string; readonly meta: Kv },
+  identity: Membership & { readonly nodeId: number; readonly directoryId: Uuid },
+): Promise<void> {
+  if ((await o.meta.get(IDENTITY_KEY)) !== undefined) throw new EnvError('EEXIST', `${o.directory} is a node's already`)
+  await o.meta.batch(identityOperations({ ...identity, voters: inOrder(identity.voters) }), { sync: true })
+}
+
+/** Whether it is this copy of the data, and not only this node id, that votes. */
+export function isVoter({ nodeId, directoryId, voters }: Pick<Identity, 'nodeId' | 'directoryId' | 'voters'>): boolean {
+  return voters.some(voter => voter.nodeId === nodeId && voter.directoryId === directoryId)
 }
 
 /** The last write of a node that has flushed and closed everything. Settles when it is on disk. */
@@ -122,15 +198,59 @@ export function markClean(meta: Kv, brokerEpoch: number): Promise<void> {
 
 async function format(
   env: Env,
-  o: { readonly directory: string; readonly meta: Kv; readonly nodeId: number; readonly clusterId?: Uuid | undefined },
+  o: {
+    readonly directory: string
+    readonly meta: Kv
+    readonly nodeId: number
+    readonly clusterId?: Uuid | undefined
+    readonly alone: boolean
+  },
 ): Promise<Identity> {
   await refuseLostIdentity(env.disk, o.directory)
-  const clusterId = o.clusterId ?? uuidFromBytes(env.random.bytes(16))
+  const { nodeId } = o
+  const clusterId = o.alone ? (o.clusterId ?? uuidFromBytes(env.random.bytes(16))) : ''
   const directoryId = uuidFromBytes(env.random.bytes(16))
-  const value = pack(IDENTITY, VERSION, [FORMAT_VERSION, clusterId, o.nodeId, directoryId])
-  await o.meta.batch([{ type: 'put', key: IDENTITY_KEY, value }], { sync: true })
-  env.logger.log('info', 'formatted data directory', { directory: o.directory, clusterId, nodeId: o.nodeId, directoryId })
-  return { clusterId, nodeId: o.nodeId, directoryId, previousBrokerEpoch: -1, clean: false, formatted: true }
+  const voters = o.alone ? [{ nodeId, directoryId }] : []
+  await o.meta.batch(identityOperations({ clusterId, voters, nodeId, directoryId }), { sync: true })
+  env.logger.log('info', 'formatted data directory', { directory: o.directory, clusterId, nodeId, directoryId })
+  return { clusterId, voters, nodeId, directoryId, previousBrokerEpoch: -1, clean: false, formatted: true }
+}
+
+function identityOperations(identity: Pick<Identity, 'clusterId' | 'voters' | 'nodeId' | 'directoryId'>): KvOperation[] {
+  const { clusterId, voters, nodeId, directoryId } = identity
+  const alone = voters.length === 1 && isVoter(identity)
+  const own = pack(IDENTITY, VERSION, [alone ? ALONE_FORMAT : FORMAT_VERSION, clusterId, nodeId, directoryId])
+  const put: KvOperation = { type: 'put', key: IDENTITY_KEY, value: own }
+  if (clusterId === '') return [put]
+  const all = pack(VOTERS, VERSION, [voters.map(voter => [voter.nodeId, voter.directoryId])])
+  return [{ type: 'put', key: VOTERS_KEY, value: all }, put]
+}
+
+/** A directory without the list was its own cluster before there were others. */
+async function readVoters(meta: Kv, { clusterId, nodeId, directoryId }: Pick<Identity, 'clusterId' | 'nodeId' | 'directoryId'>) {
+  const bytes = await meta.get(VOTERS_KEY)
+  if (bytes === undefined) return clusterId === '' ? [] : [{ nodeId, directoryId }]
+  const { type, version, fields } = unpack(bytes, 'voters')
+  const voters = readVoterList(fields[0])
+  if (type !== VOTERS || version !== VERSION || voters === undefined)
+    throw new PackError('the list of voters in the data directory is damaged')
+  return voters
+}
+
+/** Out of `[[nodeId, directoryId] …]`; undefined when it is not that. */
+export function readVoterList(list: Unpacked | undefined): Voter[] | undefined {
+  if (!Array.isArray(list)) return undefined
+  const voters: Voter[] = []
+  for (const entry of list as readonly Unpacked[]) {
+    const [nodeId, directoryId] = Array.isArray(entry) ? (entry as readonly Unpacked[]) : []
+    if (!Number.isSafeInteger(nodeId) || typeof directoryId !== 'string' || !isUuid(directoryId)) return undefined
+    voters.push({ nodeId: nodeId as number, directoryId })
+  }
+  return voters
+}
+
+function inOrder(voters: readonly Voter[]): readonly Voter[] {
+  return [...voters].sort((a, b) => a.nodeId - b.nodeId)
 }
 
 /** The vote and the logs are written after the identity: where one is and the identity is not, `meta` has lost data. */
@@ -152,7 +272,7 @@ async function refuseLostIdentity(disk: Disk, directory: string): Promise<void> 
   }
 }
 
-function readIdentity(bytes: Buffer, directory: string): { clusterId: Uuid; nodeId: number; directoryId: Uuid } {
+function readIdentity(bytes: Buffer, directory: string): { clusterId: Uuid | ''; nodeId: number; directoryId: Uuid } {
   const { type, version, fields } = unpack(bytes, 'node identity')
   const [format, clusterId, nodeId, directoryId] = fields
   if (type !== IDENTITY || version > VERSION || (typeof format === 'number' && format > FORMAT_VERSION)) {

@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import type { Env, Kv } from '../../src/env/env.ts'
 import { memoryEnv } from '../../src/env/memory/env.ts'
-import { markClean, openIdentity, refuseForeignDirectory } from '../../src/metadata/identity.ts'
+import {
+  becomeMember,
+  type Identity,
+  isVoter,
+  markClean,
+  openIdentity,
+  refuseForeignDirectory,
+  writeIdentity,
+} from '../../src/metadata/identity.ts'
 import { pack } from '../../src/util/pack.ts'
 import { isUuid } from '../../src/util/uuid.ts'
 
@@ -16,8 +24,8 @@ async function withMeta<T>(env: Env, body: (meta: Kv) => Promise<T>): Promise<T>
   }
 }
 
-const open = (env: Env, o: { nodeId?: number; clusterId?: string } = {}) =>
-  withMeta(env, meta => openIdentity(env, { directory: '/data', meta, nodeId: o.nodeId ?? 1, clusterId: o.clusterId }))
+const open = (env: Env, o: { nodeId?: number; clusterId?: string; alone?: boolean } = {}) =>
+  withMeta(env, meta => openIdentity(env, { directory: '/data', meta, nodeId: 1, clusterId: undefined, alone: true, ...o }))
 
 test('an empty directory is given ids once and keeps them', async () => {
   const env = memoryEnv({ logger })
@@ -33,6 +41,55 @@ test('the mark of a clean shutdown is good for one start', async () => {
   await withMeta(env, meta => markClean(meta, 17))
   expect(await open(env)).toMatchObject({ clean: true, previousBrokerEpoch: 17 })
   expect(await open(env)).toMatchObject({ clean: false, previousBrokerEpoch: -1 })
+})
+
+describe('a node of many', () => {
+  const join = (env: Env, identity: Identity, membership: { clusterId: string; voters: Identity['voters'] }) =>
+    withMeta(env, meta => becomeMember(env, { directory: '/data', meta }, identity, membership))
+  const cluster = 'clustercluster-cluster'
+  const other = { nodeId: 2, directoryId: 'directory-of-number-2Q' }
+
+  test('has a directory id before it has a cluster, and keeps it', async () => {
+    const env = memoryEnv({ logger })
+    const blank = await open(env, { alone: false })
+    expect(blank).toMatchObject({ clusterId: '', voters: [], formatted: true })
+    expect(await open(env, { alone: false })).toEqual({ ...blank, formatted: false })
+  })
+
+  test('is a member for good, with the voters in order', async () => {
+    const env = memoryEnv({ logger })
+    const blank = await open(env, { alone: false })
+    const own = { nodeId: 1, directoryId: blank.directoryId }
+    const member = await join(env, blank, { clusterId: cluster, voters: [other, own] })
+    expect(member).toMatchObject({ clusterId: cluster, voters: [own, other], directoryId: blank.directoryId })
+    expect(isVoter(member)).toBe(true)
+    expect(await open(env, { alone: false })).toEqual({ ...member, formatted: false })
+    await expect(join(env, member, { clusterId: 'another', voters: [own] })).rejects.toThrow('belongs to cluster')
+  })
+
+  test('that waited for others may become a cluster of its own', async () => {
+    const env = memoryEnv({ logger })
+    const blank = await open(env, { alone: false })
+    const alone = await open(env)
+    expect(alone.voters).toEqual([{ nodeId: 1, directoryId: blank.directoryId }])
+    expect(isUuid(alone.clusterId)).toBe(true)
+    expect(await open(env)).toEqual(alone)
+  })
+
+  test('does not vote with another disk under its old id', () => {
+    expect(isVoter({ nodeId: 2, directoryId: 'anotherAnotherAnotherA', voters: [other] })).toBe(false)
+    expect(isVoter({ ...other, voters: [other] })).toBe(true)
+  })
+
+  test('can be given its place beforehand, once', async () => {
+    const env = memoryEnv({ logger })
+    const own = { nodeId: 1, directoryId: 'directory-of-number-1A' }
+    const place = { ...own, clusterId: cluster, voters: [other, own] }
+    const write = () => withMeta(env, meta => writeIdentity({ directory: '/data', meta }, place))
+    await write()
+    expect(await open(env)).toMatchObject({ ...place, voters: [own, other], previousBrokerEpoch: -1, clean: false, formatted: false })
+    await expect(write()).rejects.toThrow("/data is a node's already")
+  })
 })
 
 describe("a directory that is not this node's is refused, and the message says what to do", () => {
@@ -59,9 +116,9 @@ describe("a directory that is not this node's is refused, and the message says w
 
   test('a newer format', async () => {
     const env = memoryEnv({ logger })
-    const value = pack(1, 1, [2, 'c', 1, 'd'])
+    const value = pack(1, 1, [3, 'c', 1, 'd'])
     await withMeta(env, meta => meta.batch([{ type: 'put', key: Buffer.from('node/identity'), value }], { sync: true }))
-    expect(await text(open(env))).toBe('EEXIST: /data was written by a newer Ottla (format 2, known here: 1). Start that version.')
+    expect(await text(open(env))).toBe('EEXIST: /data was written by a newer Ottla (format 3, known here: 2). Start that version.')
   })
 
   test('data without an identity: the database was lost', async () => {
