@@ -1,0 +1,122 @@
+// The core's state: plain data, changed by the rules alone. The driver reads it and never writes.
+import type { Random } from '../env/env.ts'
+import { appendTo, type LogIndex } from './log-index.ts'
+import type { RaftMessage, SnapshotId } from './messages.ts'
+import type { RaftEffect, RaftOptions, ReplicaProgress, Role, Voter } from './types.ts'
+
+export interface RaftState {
+  readonly nodeId: number
+  readonly directoryId: string
+  readonly voters: readonly Voter[]
+  readonly isVoter: boolean
+  readonly fetchTimeoutMs: number
+  readonly electionTimeoutMs: number
+
+  role: Role
+  epoch: number
+  /** In `epoch`; -1: nobody. */
+  votedFor: number
+  /** Epoch and vote as they are on disk. */
+  savedEpoch: number
+  savedVotedFor: number
+  /** Of `epoch`; -1: not known, or lost. */
+  leaderId: number
+  readonly log: LogIndex
+  /** Of committed state; undefined: there is none. */
+  snapshot: SnapshotId | undefined
+  highWatermark: number
+
+  /** A step begins; a long time since the last one means that this process stood still. */
+  lastStepAt: number
+  /** When a voter without a leader starts (again), or gives up a round. Infinity: it does not. */
+  electionAt: number
+  /** The leader is known to be gone, not just silent: elections are tried again soon. Ends when a leader is followed. */
+  isHasty: boolean
+  /** Asks again those that did not answer. */
+  resendAt: number
+  /** Who granted and who refused in this round. */
+  granted: Set<number>
+  refused: Set<number>
+  /** Answers to candidates that leave when the vote is on disk. */
+  heldAnswers: RaftMessage[]
+  /** The leader of this epoch is gone: only its own word brings it back. */
+  lostLeaderEpoch: number
+  /** Peers whose address refused and that were not heard since. */
+  readonly gone: Set<number>
+
+  /** Follower: when silence of the leader counts as its loss. Observer: when it looks for another. */
+  fetchDeadline: number
+  /** A question is out since then; undefined: none. */
+  askedAt: number | undefined
+  /** The leader answered in this epoch. */
+  hasFetched: boolean
+  /** The parts of a snapshot that came so far. */
+  receiving: { readonly snapshot: SnapshotId; readonly chunks: Uint8Array[] } | undefined
+  /** Observer: whom it asks for the leader next. */
+  nextToAsk: number
+
+  /** Leader: the others, by `id/directory`. */
+  readonly replicas: Map<string, ReplicaProgress>
+  /** Leader: who did not fetch is told who leads. */
+  announceAt: number
+  /** Leader: silence before this is not held against anybody. */
+  silenceCountsFrom: number
+}
+
+/** What a rule needs beside the state, and where its effects go. */
+export interface Step {
+  readonly state: RaftState
+  readonly now: number
+  readonly random: Random
+  readonly effects: RaftEffect[]
+}
+
+/** @throws AssertionError when what was on disk does not fit together */
+export function createRaft(o: RaftOptions): RaftState {
+  const { durable } = o
+  const isVoter = o.voters.some(voter => voter.nodeId === o.nodeId && voter.directoryId === o.directoryId)
+  const log: LogIndex = {
+    startOffset: durable.startOffset,
+    startEpoch: durable.startEpoch,
+    endOffset: durable.startOffset,
+    flushedOffset: durable.startOffset,
+    generation: 0,
+    epochs: [],
+  }
+  for (const { baseOffset, epoch, payloads } of durable.batches) appendTo(log, { baseOffset, epoch, count: payloads.length })
+  log.flushedOffset = log.endOffset
+  return {
+    nodeId: o.nodeId,
+    directoryId: o.directoryId,
+    voters: o.voters,
+    isVoter,
+    fetchTimeoutMs: o.fetchTimeoutMs,
+    electionTimeoutMs: o.electionTimeoutMs,
+    role: isVoter ? 'unattached' : 'observer',
+    epoch: durable.epoch,
+    votedFor: durable.votedFor,
+    savedEpoch: durable.epoch,
+    savedVotedFor: durable.votedFor,
+    leaderId: -1,
+    log,
+    snapshot: durable.snapshot,
+    highWatermark: durable.snapshot?.endOffset ?? 0,
+    lastStepAt: Number.NaN,
+    electionAt: Number.POSITIVE_INFINITY,
+    isHasty: false,
+    resendAt: Number.POSITIVE_INFINITY,
+    granted: new Set(),
+    refused: new Set(),
+    heldAnswers: [],
+    lostLeaderEpoch: -1,
+    gone: new Set(),
+    fetchDeadline: Number.POSITIVE_INFINITY,
+    askedAt: undefined,
+    hasFetched: false,
+    receiving: undefined,
+    nextToAsk: 0,
+    replicas: new Map(),
+    announceAt: Number.POSITIVE_INFINITY,
+    silenceCountsFrom: 0,
+  }
+}
