@@ -72,10 +72,15 @@ export interface FlushNews extends Envelope {
   readonly flushedOffset: number
 }
 
+/** The question (fetch or fetchSnapshot) was of another epoch, or the sender does not lead: epoch and leader as the sender knows them. */
+export interface FetchRefused extends Envelope {
+  readonly type: 'fetchRefused'
+  readonly leaderId: number
+}
+
+/** Only the leader of `epoch` sends it, to who asked in that epoch. */
 export interface FetchAnswer extends Envelope {
   readonly type: 'fetchAnswer'
-  /** Of `epoch`; -1: not known. Anything but the sender: it does not lead, and nothing below counts. */
-  readonly leaderId: number
   /** What is answered: it counts only while the follower's log still ends there. */
   readonly fetchOffset: number
   readonly lastEpoch: number
@@ -104,7 +109,6 @@ export interface FetchSnapshot extends Envelope {
 
 export interface SnapshotChunk extends Envelope {
   readonly type: 'snapshotChunk'
-  readonly leaderId: number
   readonly snapshot: SnapshotId
   readonly index: number
   /** Of the whole snapshot; 0: it is not here any more, and the follower is to fetch again. */
@@ -121,6 +125,7 @@ export type RaftMessage =
   | EndQuorumEpoch
   | Fetch
   | FlushNews
+  | FetchRefused
   | FetchAnswer
   | FetchSnapshot
   | SnapshotChunk
