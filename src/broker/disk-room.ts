@@ -170,6 +170,8 @@ export function behindRoom(controller: ControllerOperations, room: DiskRoom): Co
     updateFeatures: request => changing().then(() => controller.updateFeatures(request)),
     electLeaders: request => controller.electLeaders(request),
     describeQuorum: request => controller.describeQuorum(request),
+    alterPartition: request => controller.alterPartition(request),
+    heartbeat: request => controller.heartbeat(request),
     ruinReplica: replica => controller.ruinReplica(replica),
     registerBroker: registration => controller.registerBroker(registration),
     fenceBroker: request => controller.fenceBroker(request),

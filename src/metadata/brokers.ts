@@ -21,8 +21,8 @@ import {
   uncleanElectionEnabled,
 } from './decision.ts'
 import type { BrokerImage, MetadataImage } from './image.ts'
-import { changePartition, isAvailable, type PartitionEvent } from './partitions.ts'
-import type { BrokerListener, MetadataRecord, SupportedFeature } from './records.ts'
+import { changePartition, type PartitionEvent, type Presence, presence } from './partitions.ts'
+import type { BrokerListener, InternalListener, MetadataRecord, SupportedFeature } from './records.ts'
 
 /** What a log turned out to be when it was opened (DESIGN rule 3). */
 export type LogVerdict = 'new' | 'clean' | 'torn' | 'corrupt'
@@ -46,6 +46,8 @@ export interface BrokerRegistration {
   readonly rack: string | null
   readonly listeners: readonly BrokerListener[]
   readonly features: readonly SupportedFeature[]
+  /** Null: other nodes do not reach it (a node alone). */
+  readonly internalListener: InternalListener | null
   /** False: it has applied the metadata up to its end and serves as soon as this is agreed. */
   readonly fenced: boolean
   /** Every log it has. One that is not named was never there, and has promised nothing. */
@@ -74,7 +76,7 @@ export function decideRegisterBroker(
   if (existing?.incarnationId === registration.incarnationId)
     return { records: [], response: { ...SUCCESS, brokerEpoch: existing.brokerEpoch } }
 
-  const { brokerId, incarnationId, directoryId, rack, fenced, listeners, features } = registration
+  const { brokerId, incarnationId, directoryId, rack, fenced, listeners, features, internalListener } = registration
   const brokerEpoch = image.offset
   const sameDirectory = existing?.directoryId === directoryId
   const clean = existing !== undefined && registration.previousBrokerEpoch === existing.brokerEpoch
@@ -82,7 +84,7 @@ export function decideRegisterBroker(
   const changes = changedPartitions(
     image,
     context,
-    { brokerId, isAvailable: withBroker(image, brokerId, !fenced) },
+    { brokerId, presence: presence(image, { brokerId, serves: !fenced }) },
     (topicId, partition) => {
       const log = found.get(`${topicId}/${partition}`)
       const ruined = !sameDirectory || log?.verdict === 'corrupt'
@@ -105,6 +107,8 @@ export function decideRegisterBroker(
     fenced,
     listeners,
     features,
+    internalListener,
+    shuttingDown: false,
   }
   return { records: [registered, ...changes], response: { ...SUCCESS, brokerEpoch } }
 }
@@ -121,18 +125,37 @@ export function decideFenceBroker(
   const broker = currentBroker(image, { brokerId, brokerEpoch })
   if ('errorCode' in broker) return { records: [], response: broker }
   if (broker.fenced === fenced) return { records: [], response: SUCCESS }
-  const available = withBroker(image, brokerId, !fenced)
-  const changes = changedPartitions(image, context, { brokerId, isAvailable: available }, () => (fenced ? { leaving: brokerId } : {}))
+  const after = presence(image, { brokerId, serves: !fenced })
+  const changes = changedPartitions(image, context, { brokerId, presence: after }, () => (fenced ? { leaving: brokerId } : {}))
   return { records: [{ type: 'brokerFenced', brokerId, brokerEpoch, fenced }, ...changes], response: SUCCESS }
+}
+
+/**
+ * For a broker that shuts down: it leads no more what another in sync can lead, and is in sync no more beside others.
+ * @returns `movesLeaders`: a partition that it led goes to another
+ */
+export function relinquish(
+  image: MetadataImage,
+  brokerId: number,
+  context: DecisionContext,
+): { readonly records: readonly MetadataRecord[]; readonly movesLeaders: boolean } {
+  const broker = image.brokers.get(brokerId)!
+  const serving = presence(image)
+  const after: Presence = { ...serving, isAvailable: id => id !== brokerId && serving.isAvailable(id) }
+  const changes = changedPartitions(image, context, { brokerId, presence: after }, () => ({ relinquishing: brokerId }))
+  const movesLeaders = changes.some(
+    ({ topicId, state }) => image.topicsById.get(topicId)!.partitions[state.partition]!.leader === brokerId && state.leader !== brokerId,
+  )
+  const said: MetadataRecord[] = broker.shuttingDown ? [] : [{ type: 'brokerShuttingDown', brokerId, brokerEpoch: broker.brokerEpoch }]
+  return { records: [...said, ...changes], movesLeaders }
 }
 
 /** For a broker that will not come back: its copies count for nothing from now on. Its id may register again, with an empty directory. */
 export function decideUnregisterBroker(image: MetadataImage, brokerId: number, context: DecisionContext): Decision<ApiError> {
   const broker = image.brokers.get(brokerId)
   if (broker === undefined) return { records: [], response: apiError(BROKER_ID_NOT_REGISTERED) }
-  const changes = changedPartitions(image, context, { brokerId, isAvailable: withBroker(image, brokerId, false) }, () => ({
-    ruined: brokerId,
-  }))
+  const after = presence(image, { brokerId, serves: false })
+  const changes = changedPartitions(image, context, { brokerId, presence: after }, () => ({ ruined: brokerId }))
   return { records: [...changes, { type: 'brokerUnregistered', brokerId, brokerEpoch: broker.brokerEpoch }], response: SUCCESS }
 }
 
@@ -154,7 +177,7 @@ export function decideRuinReplica(image: MetadataImage, replica: RuinedReplica, 
   // Deleted meanwhile: there is nothing to lead.
   if (topic === undefined || before === undefined) return { records: [], response: SUCCESS }
   const state = changePartition(before, {
-    isAvailable: isAvailable(image),
+    ...presence(image),
     minInsyncReplicas: minInsyncReplicas(image, context, topic.name),
     uncleanElectionEnabled: uncleanElectionEnabled(image, context, topic.name),
     ruined: replica.brokerId,
@@ -187,24 +210,21 @@ function checkRegistration(image: MetadataImage, r: BrokerRegistration, existing
   return undefined
 }
 
-function withBroker(image: MetadataImage, brokerId: number, available: boolean): (id: number) => boolean {
-  const others = isAvailable(image)
-  return id => (id === brokerId ? available : others(id))
-}
+type PartitionChanged = Extract<MetadataRecord, { type: 'partitionChanged' }>
 
 /** All partitions this broker has a replica of and that change, in order of topic and number. */
 function changedPartitions(
   image: MetadataImage,
   context: DecisionContext,
-  o: { readonly brokerId: number; readonly isAvailable: (id: number) => boolean },
+  o: { readonly brokerId: number; readonly presence: Presence },
   eventOf: (topicId: Uuid, partition: number) => Partial<PartitionEvent>,
-): MetadataRecord[] {
-  const records: MetadataRecord[] = []
+): PartitionChanged[] {
+  const records: PartitionChanged[] = []
   for (const { name, topicId, partitions } of image.topics.values()) {
     const own = partitions.filter(({ replicas }) => replicas.includes(o.brokerId))
     if (own.length === 0) continue
     const rules = {
-      isAvailable: o.isAvailable,
+      ...o.presence,
       minInsyncReplicas: minInsyncReplicas(image, context, name),
       uncleanElectionEnabled: uncleanElectionEnabled(image, context, name),
     }

@@ -13,13 +13,14 @@ import type { IncrementalAlterConfigs } from '../protocol/api/44-incremental-alt
 import type { DescribeQuorum } from '../protocol/api/55-describe-quorum.ts'
 import type { UpdateFeatures } from '../protocol/api/57-update-features.ts'
 import { KafkaError, NOT_CONTROLLER } from '../protocol/errors.ts'
-import type { RequestOf, ResponseOf } from '../protocol/schema.ts'
+import type { RequestOf } from '../protocol/schema.ts'
 import type { Leadership, Quorum } from '../raft/quorum.ts'
 import { assert } from '../util/assert.ts'
 import type { Uuid } from '../util/uuid.ts'
 import {
   type BrokerIncarnation,
   type BrokerRegistration,
+  currentBroker,
   decideFenceBroker,
   decideRegisterBroker,
   decideRuinReplica,
@@ -27,45 +28,23 @@ import {
   type RuinedReplica,
 } from './brokers.ts'
 import { decideAlterConfigs, decideIncrementalAlterConfigs } from './configs.ts'
-import type { ApiError, Decision, DecisionContext } from './decision.ts'
-import { decideElectLeaders } from './elections.ts'
+import type { Decision, DecisionContext } from './decision.ts'
+import { decideBalance, decideElectLeaders } from './elections.ts'
 import { decideUpdateFeatures } from './features.ts'
+import { decideHeartbeat, type HeartbeatAnswer, type HeartbeatRequest, heartbeatRefused } from './heartbeats.ts'
 import { applyRecord, copyImage, type MetadataImage } from './image.ts'
+import { type AlterPartitionRequest, decideAlterPartition } from './isr-changes.ts'
+import { LeaderBalance } from './leader-balance.ts'
 import { decideCreatePartitions } from './new-partitions.ts'
-import { decideAllocateProducerIds, type ProducerIdBlock } from './producer-ids.ts'
+import type { Answer, ControllerOperations } from './operations.ts'
+import { decideAllocateProducerIds } from './producer-ids.ts'
 import type { ImageListener, MetadataPublisher } from './publisher.ts'
 import { describeQuorum } from './quorum-state.ts'
 import { encodeRecord, type MetadataRecord } from './records.ts'
+import { type Prober, SessionKeeper } from './session-keeper.ts'
 import { decideCreateTopics, decideDeleteTopics } from './topics.ts'
 
-export interface Answer<T> {
-  readonly response: T
-  /** Who has applied the metadata log up to here (MetadataPublisher.whenApplied) sees what was decided. */
-  readonly offset: number
-}
-
-/**
- * What brokers ask of the controller, wherever it is. Requests and responses are plain data.
- * Every method rejects with KafkaError NOT_CONTROLLER when the controller is not here, or stopped being here before the decision was agreed on;
- * it may have been agreed on all the same. Expected failures are error codes in the response.
- */
-export interface ControllerOperations {
-  createTopics(request: RequestOf<typeof CreateTopics>): Promise<Answer<ResponseOf<typeof CreateTopics>>>
-  deleteTopics(request: RequestOf<typeof DeleteTopics>): Promise<Answer<ResponseOf<typeof DeleteTopics>>>
-  createPartitions(request: RequestOf<typeof CreatePartitions>): Promise<Answer<ResponseOf<typeof CreatePartitions>>>
-  incrementalAlterConfigs(request: RequestOf<typeof IncrementalAlterConfigs>): Promise<Answer<ResponseOf<typeof IncrementalAlterConfigs>>>
-  alterConfigs(request: RequestOf<typeof AlterConfigs>): Promise<Answer<ResponseOf<typeof AlterConfigs>>>
-  electLeaders(request: RequestOf<typeof ElectLeaders>): Promise<Answer<ResponseOf<typeof ElectLeaders>>>
-  updateFeatures(request: RequestOf<typeof UpdateFeatures>): Promise<Answer<ResponseOf<typeof UpdateFeatures>>>
-  /** Decides nothing: who leads knows how far everybody is. */
-  describeQuorum(request: RequestOf<typeof DescribeQuorum>): Promise<Answer<ResponseOf<typeof DescribeQuorum>>>
-  /** A broker found one of its logs damaged while it ran. */
-  ruinReplica(replica: RuinedReplica): Promise<Answer<ApiError>>
-  registerBroker(registration: BrokerRegistration): Promise<Answer<ApiError & { readonly brokerEpoch: number }>>
-  fenceBroker(request: BrokerIncarnation & { readonly fenced: boolean }): Promise<Answer<ApiError>>
-  unregisterBroker(brokerId: number): Promise<Answer<ApiError>>
-  allocateProducerIds(incarnation: BrokerIncarnation): Promise<Answer<ApiError & ProducerIdBlock>>
-}
+export type { Answer, ControllerOperations } from './operations.ts'
 
 export interface ControllerOptions {
   readonly quorum: Quorum
@@ -76,9 +55,14 @@ export interface ControllerOptions {
   readonly clusterId: Uuid
   /** Agreed on with the forming of the cluster: its defaults. */
   readonly bootstrap?: readonly MetadataRecord[]
+  /** Looks whether brokers that serve are there, on activation and when their connection ended. */
+  readonly prober?: Prober
   /** Told of an error of our own: the node must stop. */
   readonly fail: (error: Error) => void
 }
+
+/** As org.apache.kafka.controller.QuorumController has it. */
+const MAX_ELECTIONS_AT_ONCE = 1000
 
 type Decide<T> = (image: MetadataImage, context: DecisionContext) => Decision<T>
 
@@ -94,6 +78,11 @@ export class Controller implements ControllerOperations {
   readonly #context: DecisionContext
   /** With everything decided, agreed on or not; undefined while this node may not decide. */
   #pending: MetadataImage | undefined
+  /** While it is active. */
+  #sessions: SessionKeeper | undefined
+  #balance: LeaderBalance | undefined
+  /** Of the metadata log, the last one that was not this node; -1: none is known. */
+  #otherLeaderId = -1
   /** Came before the first entry of our epoch was applied. */
   #parked: { readonly run: () => void; readonly reject: (error: Error) => void }[] = []
   /** Decided, by offset. */
@@ -141,6 +130,27 @@ export class Controller implements ControllerOperations {
       response: describeQuorum(image, request, { quorum, wallTimeMs: this.#env.clock.wallTime() }),
     }))
   }
+  alterPartition(request: AlterPartitionRequest) {
+    return this.#decide((image, context) => decideAlterPartition(image, request, context))
+  }
+  heartbeat(request: HeartbeatRequest): Promise<Answer<HeartbeatAnswer>> {
+    return this.#decide((image, context) => {
+      const broker = currentBroker(image, request)
+      if ('errorCode' in broker) return { records: [], response: heartbeatRefused(broker) }
+      const sessions = this.#sessions!
+      const session = sessions.contact(request)
+      const decision = decideHeartbeat(image, request, context, {
+        leaseMs: this.#options.config['broker.session.timeout.ms'],
+        shutdownOffset: session.shutdownOffset,
+        othersOffset: sessions.lowestOffset(request.brokerId),
+      })
+      const { records, response } = decision
+      // Given away just now, or by a controller before this one.
+      const isGivenAway = request.wantsShutdown && !response.mayShutDown && (records.length > 0 || session.shutdownOffset === undefined)
+      if (isGivenAway) session.shutdownOffset = image.offset + records.length
+      return decision
+    })
+  }
   ruinReplica(replica: RuinedReplica) {
     return this.#decide((image, context) => decideRuinReplica(image, replica, context))
   }
@@ -155,6 +165,16 @@ export class Controller implements ControllerOperations {
   }
   allocateProducerIds(incarnation: BrokerIncarnation) {
     return this.#decide(image => decideAllocateProducerIds(image, incarnation))
+  }
+
+  /** The connection to that node ended, and nothing listens there any more. */
+  peerLost(nodeId: number): void {
+    this.#sessions?.probe(nodeId)
+  }
+
+  /** A connection to that node was made, to this process of it (as it registers). */
+  peerConnected(nodeId: number, incarnationId: Uuid): void {
+    this.#sessions?.found(nodeId, incarnationId)
   }
 
   /** Fails what waits; later requests too. */
@@ -192,12 +212,18 @@ export class Controller implements ControllerOperations {
   }
 
   readonly #fromPublisher: ImageListener = {
-    applied: (_changes, image) => {
+    applied: (changes, image) => {
       const { quorum } = this.#options
       if (quorum.isLeader && this.#pending === undefined && image.epoch === quorum.epoch && !this.#closed) this.#activate(image)
+      if (changes.some(({ type }) => type === 'brokerChanged')) this.#sessions?.follow()
+      this.#balance?.applied(changes, image)
       this.#answer(image)
     },
-    leaderChanged: (leadership: Leadership) => this.#resign(leadership),
+    leaderChanged: (leadership: Leadership) => {
+      const { leaderId, isLeader } = leadership
+      if (!isLeader && leaderId !== -1) this.#otherLeaderId = leaderId
+      this.#resign(leadership)
+    },
   }
 
   #activate(image: MetadataImage): void {
@@ -210,7 +236,29 @@ export class Controller implements ControllerOperations {
     this.#env.logger.log('info', 'became active controller', { nodeId: quorum.nodeId, epoch: quorum.epoch, offset: image.offset })
     if (image.clusterId === '')
       this.#perform(() => ({ records: [{ type: 'clusterFormed', clusterId }, ...bootstrap], response: undefined }))
+    this.#watchOver(this.#pending)
     for (const { run, reject } of this.#parked.splice(0)) this.#guard(run, reject)
+  }
+
+  #watchOver(image: MetadataImage): void {
+    const { config, quorum, prober, fail } = this.#options
+    this.#sessions = new SessionKeeper(this.#env, {
+      nodeId: quorum.nodeId,
+      timeoutMs: config['broker.session.timeout.ms'],
+      prober,
+      image,
+      fence: request => this.fenceBroker(request),
+      deposed:
+        this.#otherLeaderId === -1 ? undefined : { nodeId: this.#otherLeaderId, silentMs: config['controller.quorum.fetch.timeout.ms'] },
+      fail,
+    })
+    if (!config['auto.leader.rebalance.enable']) return
+    const balance = () =>
+      this.#decide(pending => decideBalance(pending, MAX_ELECTIONS_AT_ONCE)).then(
+        ({ response }) => response,
+        () => false,
+      )
+    this.#balance = new LeaderBalance(this.#env, { intervalMs: config['leader.imbalance.check.interval.seconds'] * 1000, balance }, image)
   }
 
   #answer(image: MetadataImage): void {
@@ -221,6 +269,10 @@ export class Controller implements ControllerOperations {
   #resign(leadership?: Leadership): void {
     if (this.#pending !== undefined) this.#env.logger.log('info', 'stopped being active controller', { ...leadership })
     this.#pending = undefined
+    this.#sessions?.close()
+    this.#sessions = undefined
+    this.#balance?.close()
+    this.#balance = undefined
     const error = new KafkaError(NOT_CONTROLLER)
     for (const { reject } of [...this.#waiting.splice(0), ...(leadership?.isLeader === true ? [] : this.#parked.splice(0))]) reject(error)
   }

@@ -13,7 +13,7 @@ import {
 import type { RequestOf, ResponseOf } from '../protocol/schema.ts'
 import { type ApiError, apiError, type Decision, type DecisionContext, minInsyncReplicas, SUCCESS } from './decision.ts'
 import { type MetadataImage, type PartitionImage, partitionOf } from './image.ts'
-import { changePartition, isAvailable } from './partitions.ts'
+import { changePartition, isAvailable, presence } from './partitions.ts'
 import type { MetadataRecord, PartitionState } from './records.ts'
 
 const PREFERRED = 0
@@ -49,6 +49,34 @@ export function decideElectLeaders(
   return { records, response: { throttleTimeMs: 0, errorCode: NONE, replicaElectionResults } }
 }
 
+/** May the preferred replica lead, which does not? */
+export function isUnbalanced({ leader, replicas, isr }: PartitionImage, isAvailable: (brokerId: number) => boolean): boolean {
+  const preferred = replicas[0]!
+  return leader !== -1 && leader !== preferred && isr.includes(preferred) && isAvailable(preferred)
+}
+
+/**
+ * Leadership goes back to preferred replicas that are in sync again: of so many partitions at once.
+ * Facts: ReplicationControlManager.maybeBalancePartitionLeaders; KIP-491's percentage is not looked at, as in KRaft.
+ * @returns whether there are more
+ */
+export function decideBalance(image: MetadataImage, maxElections: number): Decision<boolean> {
+  const available = isAvailable(image)
+  const records: MetadataRecord[] = []
+  for (const { topicId, partitions } of image.topics.values()) {
+    for (const before of partitions) {
+      if (!isUnbalanced(before, available)) continue
+      if (records.length === maxElections) return { records, response: true }
+      records.push({ type: 'partitionChanged', topicId, state: ledByPreferred(before) })
+    }
+  }
+  return { records, response: false }
+}
+
+function ledByPreferred(before: PartitionImage): PartitionState {
+  return { ...before, leader: before.replicas[0]!, leaderEpoch: before.leaderEpoch + 1, partitionEpoch: before.partitionEpoch + 1 }
+}
+
 function unknownType({ electionType, topicPartitions }: RequestOf<typeof ElectLeaders>): ResponseOf<typeof ElectLeaders> {
   const error = apiError(INVALID_REQUEST, `There is no election type ${electionType}: 0 is preferred, 1 unclean`)
   const asked = topicPartitions ?? []
@@ -66,7 +94,7 @@ function electPreferred(image: MetadataImage, before: PartitionImage): Partition
   const preferred = before.replicas[0]!
   if (before.leader === preferred) return apiError(ELECTION_NOT_NEEDED)
   if (!before.isr.includes(preferred) || !isAvailable(image)(preferred)) return apiError(PREFERRED_LEADER_NOT_AVAILABLE)
-  return { ...before, leader: preferred, leaderEpoch: before.leaderEpoch + 1, partitionEpoch: before.partitionEpoch + 1 }
+  return ledByPreferred(before)
 }
 
 function electUnclean(
@@ -76,7 +104,7 @@ function electUnclean(
 ): PartitionState | ApiError {
   if (before.leader !== -1) return apiError(ELECTION_NOT_NEEDED)
   const after = changePartition(before, {
-    isAvailable: isAvailable(image),
+    ...presence(image),
     minInsyncReplicas: minInsyncReplicas(image, context, topic),
     uncleanElectionEnabled: false,
     uncleanRequested: true,

@@ -5,7 +5,7 @@
 // those. Who keeps an image across an event keeps a moving thing.
 import { assert, unreachable } from '../util/assert.ts'
 import type { Uuid } from '../util/uuid.ts'
-import type { BrokerListener, MetadataRecord, PartitionState, SupportedFeature } from './records.ts'
+import type { BrokerListener, InternalListener, MetadataRecord, PartitionState, SupportedFeature } from './records.ts'
 
 export interface BrokerImage {
   readonly brokerId: number
@@ -18,6 +18,10 @@ export interface BrokerImage {
   readonly fenced: boolean
   readonly listeners: readonly BrokerListener[]
   readonly features: readonly SupportedFeature[]
+  /** Where other nodes reach it; null: nowhere (a node alone). */
+  readonly internalListener: InternalListener | null
+  /** It still serves, but begins to lead nothing, and joins no ISR. */
+  readonly shuttingDown: boolean
 }
 
 export type PartitionImage = PartitionState
@@ -101,6 +105,8 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): Image
       return setBroker(image, record.brokerId, undefined)
     case 'brokerFenced':
       return setBroker(image, record.brokerId, { ...brokerAt(image, record), fenced: record.fenced })
+    case 'brokerShuttingDown':
+      return setBroker(image, record.brokerId, { ...brokerAt(image, record), shuttingDown: true })
     case 'topicCreated': {
       assert(!image.topics.has(record.name), `topic ${record.name} created twice`)
       assert(!image.topicsById.has(record.topicId), `topic id ${record.topicId} created twice`)

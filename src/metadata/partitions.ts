@@ -6,9 +6,15 @@
 import type { MetadataImage, PartitionImage } from './image.ts'
 import type { PartitionState } from './records.ts'
 
-export interface PartitionEvent {
-  /** May lead: registered and not fenced. */
+/** Who is there. */
+export interface Presence {
+  /** May begin to lead, and join an ISR: registered, not fenced, not shutting down. */
   readonly isAvailable: (brokerId: number) => boolean
+  /** Not fenced: it still serves when it shuts down. */
+  readonly isServing: (brokerId: number) => boolean
+}
+
+export interface PartitionEvent extends Presence {
   /** Effective for the topic. */
   readonly minInsyncReplicas: number
   readonly uncleanElectionEnabled: boolean
@@ -18,6 +24,10 @@ export interface PartitionEvent {
   readonly unfit?: number
   /** And it must not lead even as the last known leader: damaged, or another copy altogether. */
   readonly ruined?: number
+  /** It shuts down: not in sync any more beside others that can lead. Alone it stays, and leads. */
+  readonly relinquishing?: number
+  /** Who is in sync now, as the leader found; holds the leader. In order of `replicas`. */
+  readonly newIsr?: readonly number[]
   /** A new process: where it leads it does so in a new epoch. */
   readonly restarted?: number
   /** Any available replica may be elected now, at the operator's wish. */
@@ -26,8 +36,10 @@ export interface PartitionEvent {
 
 /** The partition after the event; undefined when it stays as it is. */
 export function changePartition(before: PartitionImage, event: PartitionEvent): PartitionState | undefined {
+  const { relinquishing } = event
+  if (relinquishing !== undefined && !before.isr.some(id => id !== relinquishing && event.isAvailable(id))) return undefined
   const isUnfit = (id: number) => id === event.unfit || id === event.ruined
-  const stayed = before.isr.filter(id => id !== event.leaving && !isUnfit(id))
+  const stayed = (event.newIsr ?? before.isr).filter(id => id !== event.leaving && id !== relinquishing && !isUnfit(id))
   const eligible = [...new Set([...before.elr, ...before.isr])].filter(id => !stayed.includes(id) && !isUnfit(id))
   const lastKnown = (before.leader === -1 ? before.lastKnownElr : [before.leader]).filter(id => id !== event.ruined)
 
@@ -59,7 +71,11 @@ function elect(
   event: PartitionEvent,
   fit: { readonly isr: readonly number[]; readonly elr: readonly number[]; readonly lastKnown: readonly number[] },
 ): { readonly leader: number; readonly unclean: boolean } | undefined {
-  const first = (ids: readonly number[]) => before.replicas.find(id => ids.includes(id) && event.isAvailable(id))
+  const candidate = (ids: readonly number[], may: (id: number) => boolean) => before.replicas.find(id => ids.includes(id) && may(id))
+  // Who shuts down leads when nobody else can.
+  const first = (ids: readonly number[]) =>
+    candidate(ids, event.isAvailable) ??
+    (ids.includes(before.leader) && event.isServing(before.leader) ? before.leader : candidate(ids, event.isServing))
   if (fit.isr.includes(before.leader) && event.isAvailable(before.leader)) return { leader: before.leader, unclean: false }
   const safe = first(fit.isr) ?? first(fit.elr)
   if (safe !== undefined) return { leader: safe, unclean: false }
@@ -87,9 +103,15 @@ export function newPartition(partition: number, replicas: readonly number[], isA
   }
 }
 
-/** May lead: registered and not fenced. */
+/** @param changed  a broker that this decision makes serve, or not serve any more */
+export function presence(image: MetadataImage, changed?: { readonly brokerId: number; readonly serves: boolean }): Presence {
+  const isServing = (id: number) => (id === changed?.brokerId ? changed.serves : image.brokers.get(id)?.fenced === false)
+  return { isServing, isAvailable: id => isServing(id) && (id === changed?.brokerId || image.brokers.get(id)?.shuttingDown === false) }
+}
+
+/** May begin to lead, and join an ISR. */
 export function isAvailable(image: MetadataImage): (brokerId: number) => boolean {
-  return brokerId => image.brokers.get(brokerId)?.fenced === false
+  return presence(image).isAvailable
 }
 
 function equal(a: readonly number[], b: readonly number[]): boolean {

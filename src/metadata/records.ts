@@ -14,6 +14,12 @@ export interface BrokerListener {
   readonly securityProtocol: string
 }
 
+/** Where the other nodes of the cluster reach this one. */
+export interface InternalListener {
+  readonly host: string
+  readonly port: number
+}
+
 export interface SupportedFeature {
   readonly name: string
   readonly minVersion: number
@@ -55,9 +61,15 @@ export type MetadataRecord =
       readonly fenced: boolean
       readonly listeners: readonly BrokerListener[]
       readonly features: readonly SupportedFeature[]
+      /** Version 2. */
+      readonly internalListener: InternalListener | null
+      /** Version 2. True in a snapshot only: a process that registers does not shut down. */
+      readonly shuttingDown: boolean
     }
   | { readonly type: 'brokerUnregistered'; readonly brokerId: number; readonly brokerEpoch: number }
   | { readonly type: 'brokerFenced'; readonly brokerId: number; readonly brokerEpoch: number; readonly fenced: boolean }
+  /** For the rest of this process's life. */
+  | { readonly type: 'brokerShuttingDown'; readonly brokerId: number; readonly brokerEpoch: number }
   | { readonly type: 'topicCreated'; readonly name: string; readonly topicId: Uuid }
   | { readonly type: 'topicDeleted'; readonly topicId: Uuid }
   | { readonly type: 'partitionCreated'; readonly topicId: Uuid; readonly state: PartitionState }
@@ -73,15 +85,18 @@ type RecordOf<T extends MetadataRecord['type']> = Extract<MetadataRecord, { type
 
 interface RecordCodec<T extends MetadataRecord['type']> {
   readonly number: number
+  /** That is written; those before it are read too. 1 when it is not said. */
+  readonly version?: number
   readonly write: (record: RecordOf<T>) => readonly Packable[]
-  readonly read: (fields: FieldReader) => Omit<RecordOf<T>, 'type'>
+  readonly read: (fields: FieldReader, version: number) => Omit<RecordOf<T>, 'type'>
 }
 
-/** All at version 1. Numbers are for ever; a field is added by a new version. */
+/** Numbers are for ever; a field is added by a new version. */
 const CODECS: { readonly [T in MetadataRecord['type']]: RecordCodec<T> } = {
   clusterFormed: { number: 1, write: r => [r.clusterId], read: f => ({ clusterId: f.text() }) },
   brokerRegistered: {
     number: 2,
+    version: 2,
     write: r => [
       r.brokerId,
       r.brokerEpoch,
@@ -91,8 +106,11 @@ const CODECS: { readonly [T in MetadataRecord['type']]: RecordCodec<T> } = {
       r.fenced,
       r.listeners.map(l => [l.name, l.host, l.port, l.securityProtocol]),
       r.features.map(x => [x.name, x.minVersion, x.maxVersion]),
+      r.internalListener?.host ?? null,
+      r.internalListener?.port ?? 0,
+      r.shuttingDown,
     ],
-    read: f => ({
+    read: (f, version) => ({
       brokerId: f.integer(),
       brokerEpoch: f.integer(),
       incarnationId: f.text(),
@@ -101,6 +119,7 @@ const CODECS: { readonly [T in MetadataRecord['type']]: RecordCodec<T> } = {
       fenced: f.flag(),
       listeners: f.list(l => ({ name: l.text(), host: l.text(), port: l.integer(), securityProtocol: l.text() })),
       features: f.list(x => ({ name: x.text(), minVersion: x.integer(), maxVersion: x.integer() })),
+      ...(version >= 2 ? readInternal(f) : { internalListener: null, shuttingDown: false }),
     }),
   },
   brokerUnregistered: {
@@ -136,28 +155,38 @@ const CODECS: { readonly [T in MetadataRecord['type']]: RecordCodec<T> } = {
     read: f => ({ brokerId: f.integer(), brokerEpoch: f.integer(), nextProducerId: f.integer() }),
   },
   featureFinalized: { number: 11, write: r => [r.name, r.level], read: f => ({ name: f.text(), level: f.integer() }) },
+  brokerShuttingDown: {
+    number: 12,
+    write: r => [r.brokerId, r.brokerEpoch],
+    read: f => ({ brokerId: f.integer(), brokerEpoch: f.integer() }),
+  },
 }
 
-const VERSION = 1
 const typeByNumber = new Map(Object.entries(CODECS).map(([type, codec]) => [codec.number, type as MetadataRecord['type']]))
 
 export function encodeRecord(record: MetadataRecord): Buffer {
   const codec = CODECS[record.type] as RecordCodec<MetadataRecord['type']>
-  return pack(codec.number, VERSION, codec.write(record))
+  return pack(codec.number, codec.version ?? 1, codec.write(record))
 }
 
 /** @throws PackError when the bytes are damaged or the record is of a newer kind than this program knows */
 export function decodeRecord(bytes: Uint8Array): MetadataRecord {
   const { type: number, version, fields } = unpack(bytes, 'metadata record')
   const type = typeByNumber.get(number)
-  if (type === undefined || version !== VERSION)
+  if (type === undefined || version < 1 || version > (CODECS[type].version ?? 1))
     throw new PackError(
       `metadata record of type ${number} version ${version} is not known here: it was written by a newer Ottla; start that one`,
     )
   const reader = new FieldReader(fields, `metadata record ${type}`)
-  const record = { type, ...CODECS[type].read(reader) } as MetadataRecord
+  const record = { type, ...CODECS[type].read(reader, version) } as MetadataRecord
   reader.end()
   return record
+}
+
+function readInternal(f: FieldReader): { internalListener: InternalListener | null; shuttingDown: boolean } {
+  const host = f.nullableText()
+  const port = f.integer()
+  return { internalListener: host === null ? null : { host, port }, shuttingDown: f.flag() }
 }
 
 function writePartition(p: PartitionState): readonly Packable[] {

@@ -85,6 +85,7 @@ async function openController() {
       rack: null,
       listeners: [{ name: 'PLAINTEXT', host: 'h', port: 1, securityProtocol: 'PLAINTEXT' }],
       features: [],
+      internalListener: null,
       fenced: false,
       partitions: [],
     })

@@ -24,7 +24,7 @@ export async function openNode(
   const config: Config = parseConfig(o.properties ?? {})
   const nodeId = config['node.id']
   const meta: Kv = await env.kv.open(`${o.directory}/meta`)
-  const identity = await openIdentity(env, { directory: o.directory, meta, nodeId, clusterId: o.clusterId })
+  const identity = await openIdentity(env, { directory: o.directory, meta, nodeId, clusterId: o.clusterId, alone: true })
   const failures: Error[] = []
   const fail = (error: Error) => void failures.push(error)
   const { snapshotEveryEntries = 20_000 } = o
@@ -47,6 +47,7 @@ export async function openNode(
       rack: null,
       listeners: [{ name: 'PLAINTEXT', host: 'localhost', port: 9092, securityProtocol: 'PLAINTEXT' }],
       features: [],
+      internalListener: null,
       fenced: false,
       partitions: [],
       ...change,

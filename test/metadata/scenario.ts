@@ -118,6 +118,7 @@ export class Conversation {
         const [name, minVersion, maxVersion] = feature.split(':')
         return { name: name!, minVersion: Number(minVersion), maxVersion: Number(maxVersion) }
       }),
+      internalListener: null,
       fenced: words.includes('fenced'),
       partitions: list(option('logs')).map(log => {
         const [, topic, number, verdict, loose] = /^(.*)-(\d+):([a-z]+)(\+loose)?$/.exec(log)!
