@@ -176,14 +176,16 @@ export async function becomeMember(
 
 /**
  * Gives an empty directory its place in a cluster that is to be started.
+ * @param more  to be written with it, or not at all
  * @throws EnvError EEXIST when it has an identity already
  */
 export async function writeIdentity(
   o: { readonly directory: string; readonly meta: Kv },
   identity: Membership & { readonly nodeId: number; readonly directoryId: Uuid },
+  more: readonly KvOperation[],
 ): Promise<void> {
   if ((await o.meta.get(IDENTITY_KEY)) !== undefined) throw new EnvError('EEXIST', `${o.directory} is a node's already`)
-  await o.meta.batch(identityOperations({ ...identity, voters: inOrder(identity.voters) }), { sync: true })
+  await o.meta.batch([...more, ...identityOperations({ ...identity, voters: inOrder(identity.voters) })], { sync: true })
 }
 
 /** Whether it is this copy of the data, and not only this node id, that votes. */

@@ -85,7 +85,7 @@ describe('a node of many', () => {
     const env = memoryEnv({ logger })
     const own = { nodeId: 1, directoryId: 'directory-of-number-1A' }
     const place = { ...own, clusterId: cluster, voters: [other, own] }
-    const write = () => withMeta(env, meta => writeIdentity({ directory: '/data', meta }, place))
+    const write = () => withMeta(env, meta => writeIdentity({ directory: '/data', meta }, place, []))
     await write()
     expect(await open(env)).toMatchObject({ ...place, voters: [own, other], previousBrokerEpoch: -1, clean: false, formatted: false })
     await expect(write()).rejects.toThrow("/data is a node's already")
