@@ -3,18 +3,18 @@
 
 import type { EnvError } from '../env/env.ts'
 import * as batch from '../protocol/batch.ts'
-import { CORRUPT_MESSAGE, KAFKA_STORAGE_ERROR, KafkaError, OFFSET_OUT_OF_RANGE, RECORD_LIST_TOO_LARGE } from '../protocol/errors.ts'
+import { KAFKA_STORAGE_ERROR, KafkaError, OFFSET_OUT_OF_RANGE, RECORD_LIST_TOO_LARGE } from '../protocol/errors.ts'
 import { assert } from '../util/assert.ts'
 import type { Lease } from '../util/buffer-pool.ts'
 import type { Uuid } from '../util/uuid.ts'
 import { type AppendResult, rejected } from './append-result.ts'
 import { Checkpoints } from './checkpoints.ts'
-import { ColdReader, segmentAt } from './cold-reader.ts'
+import { ColdReader } from './cold-reader.ts'
 import { type CompactedLog, LogCompaction } from './compaction/log-compaction.ts'
 import type { LogConfig } from './config.ts'
 import { findCut } from './cut.ts'
 import { LeaderEpochs } from './epochs.ts'
-import { flushFile, type LogHome } from './home.ts'
+import type { LogHome } from './home.ts'
 import { HotTail } from './hot-tail.ts'
 import type { LogEvents } from './log-events.ts'
 import type { LogWorld } from './log-world.ts'
@@ -30,8 +30,9 @@ import { mustRoll } from './roll.ts'
 import type { Segment } from './segment.ts'
 import { StoredEpochs } from './stored-epochs.ts'
 import { firstAtOrAfter, firstWithMaxTimestamp, type OffsetRange, type TimestampedOffset } from './time-lookup.ts'
+import { type CutLog, cutLog, emptyLog } from './truncation.ts'
 import { type UnpackBudget, validateBatch } from './validate.ts'
-import { sentFault } from './verify.ts'
+import { readSent } from './verify.ts'
 import type { DamagedLogError, LogSlice, ReadBounds } from './walk.ts'
 import { isFull, LogWriter, type WriterOwner } from './writer.ts'
 
@@ -140,6 +141,11 @@ export class PartitionLog {
     return this.#writer.writtenOffset
   }
 
+  /** Ever, in this life: how much has come between two looks. */
+  get totalWrittenBytes(): number {
+    return this.#writer.totalWrittenBytes
+  }
+
   /** On disk up to here. */
   get flushedOffset(): number {
     return Math.min(this.#writer.flushedOffset, this.#barrier)
@@ -228,21 +234,19 @@ export class PartitionLog {
   /**
    * Appends what the leader sent, byte for byte.
    * @param records  one or more whole batches; kept by reference
+   * @param leaderEpoch  under which they were fetched: from a batch of a later one on nothing is taken (KAFKA-18723)
    * @throws KafkaError CORRUPT_MESSAGE | OFFSET_OUT_OF_RANGE (they do not follow the log's end) | KAFKA_STORAGE_ERROR; the batches before stay
    */
-  appendAsFollower(records: Buffer): void {
+  appendAsFollower(records: Buffer, { leaderEpoch = Number.POSITIVE_INFINITY }: { leaderEpoch?: number } = {}): void {
     if (this.#refusal !== undefined) throw new KafkaError(KAFKA_STORAGE_ERROR, `The log takes no records: ${this.#refusal.message}`)
     for (let p = 0; p < records.length; ) {
-      const fault = sentFault(records, p)
-      if (fault !== undefined) throw new KafkaError(CORRUPT_MESSAGE, `The leader sent ${fault}`)
-      const size = batch.batchSize(records, p)
+      if (p + batch.BATCH_HEADER_BYTES <= records.length && batch.leaderEpoch(records, p) > leaderEpoch) return
+      const producer = readSent(records, p, { logEndOffset: this.#logEndOffset, latestEpoch: this.epochs.latestEpoch })
       const baseOffset = batch.baseOffset(records, p)
-      if (baseOffset < this.#logEndOffset)
-        throw new KafkaError(OFFSET_OUT_OF_RANGE, `The leader sent offset ${baseOffset}, the log ends at ${this.#logEndOffset}`)
+      const epoch = batch.leaderEpoch(records, p)
       if (baseOffset > this.#logEndOffset) this.#noteGap()
-      if (batch.leaderEpoch(records, p) >= 0) this.#storedEpochs.note(batch.leaderEpoch(records, p), baseOffset)
-      this.#push(records.subarray(p, p + size), readProducerBatch(records, p))
-      p += size
+      if (epoch >= 0) this.#storedEpochs.note(epoch, baseOffset)
+      this.#push(records.subarray(p, (p += batch.batchSize(records, p))), producer)
     }
   }
 
@@ -499,45 +503,39 @@ export class PartitionLog {
   }
 
   /**
-   * Cuts the log so that it ends at `offset`, or before the batch that holds it. Nothing may be appended meanwhile.
+   * Cuts the log so that it ends at `offset`, or before the batch that holds it. Nothing may be appended meanwhile. An epoch that begins at the end
+   * without records is forgotten.
    * @param offset  at or above the log start
    */
   truncateTo(offset: number): Promise<void> {
-    return this.#alone(async () => {
-      assert(offset >= this.#logStartOffset, `truncation to ${offset}, the log starts at ${this.#logStartOffset}`)
-      if (offset >= this.#logEndOffset) return
-      await this.#writer.settled()
-      await this.#writer.flush(this.#writer.writtenOffset)
-      await this.#writer.settled()
-      const at = segmentAt(this.#segments, offset)
-      const segment = this.#segments[at]!
-      const cut = await findCut(segment, offset)
-      this.#followProducers(await this.#rebuildProducers(cut.endOffset))
-      // What is left may all lie below the log start: then nothing is.
-      const endOffset = Math.max(cut.endOffset, this.#logStartOffset)
-      const kept = cut.endOffset < endOffset ? [] : this.#segments.slice(0, cut.position > 0 ? at + 1 : at)
-      const removed = this.#segments.slice(kept.length).reverse()
-      const isCut = kept.at(-1) === segment
-      if (isCut) segment.cut(cut)
-      this.#segments = kept
-      this.#logEndOffset = endOffset
-      this.#hotTail.truncate(endOffset)
-      this.#coldReader.forget()
-      this.#writer.cutTo(endOffset, kept)
-      const producerState = encodeProducers(this.#producers)
-      await this.#checkpoints.lower(isCut ? segment : this.#home.segment(endOffset), { removed, producerState })
-      for (const gone of removed) await gone.remove()
-      if (removed.length > 0) await this.#home.disk.syncDirectory(this.#home.directory)
-      if (isCut) {
-        await segment.use(async file => {
-          await file.truncate(cut.position)
-          await flushFile(file)
-        })
-      }
-      // Last: until then a crash brings back records that need their epochs. And durable before others are appended: recovery holds them against it.
-      this.#storedEpochs.change(epochs => epochs.truncateFromEnd(endOffset))
-      await this.#storedEpochs.settled()
-    })
+    return this.#alone(() => cutLog(this.#cuttable(), offset))
+  }
+
+  /** Gives up all records: the log is empty and begins at `offset`, behind its end. Nothing may be appended meanwhile. */
+  startAnewAt(offset: number): Promise<void> {
+    return this.#alone(() => emptyLog(this.#cuttable(), offset))
+  }
+
+  #cuttable(): CutLog {
+    return {
+      home: this.#home,
+      writer: this.#writer,
+      checkpoints: this.#checkpoints,
+      epochs: this.#storedEpochs,
+      segments: this.#segments,
+      logStartOffset: this.#logStartOffset,
+      logEndOffset: this.#logEndOffset,
+      rebuildProducers: endOffset => this.#rebuildProducers(endOffset),
+      become: now => {
+        this.#segments = now.segments
+        this.#logStartOffset = now.logStartOffset
+        this.#logEndOffset = now.logEndOffset
+        this.#followProducers(now.producers)
+        this.#hotTail.truncate(now.logEndOffset)
+        if (now.segments.length === 0) this.#hotTail.clear()
+        this.#coldReader.forget()
+      },
+    }
   }
 
   /** What is left of a damaged log is the log from now on: the operator elected it, or it is being filled from a leader. */

@@ -1,6 +1,8 @@
 // Bits flip on disks. Batches read from a segment file are looked at before anybody gets them: their checksum, and what lies outside of it.
 
 import * as batch from '../protocol/batch.ts'
+import { CORRUPT_MESSAGE, KafkaError, OFFSET_OUT_OF_RANGE, ProtocolError } from '../protocol/errors.ts'
+import { type ProducerBatch, readProducerBatch } from './producer-batch.ts'
 import { DamagedLogError, headerFault, type LogSlice } from './walk.ts'
 
 /** What is known of the log whose bytes they are. */
@@ -47,8 +49,28 @@ function faultOf(b: Buffer, p: number, offset: number, log: StoredLog): string |
   return undefined
 }
 
-/** What is wrong with the batch at `p` of what a leader sent. */
-export function sentFault(records: Buffer, p: number): string | undefined {
+/**
+ * The batch at `p` of what a leader sent, as the rules about producers see it, once it is known to be sound and to follow on the log.
+ * @throws KafkaError CORRUPT_MESSAGE | OFFSET_OUT_OF_RANGE
+ */
+export function readSent(records: Buffer, p: number, log: { logEndOffset: number; latestEpoch: number }): ProducerBatch | undefined {
+  const fault = sentFault(records, p)
+  if (fault !== undefined) throw new KafkaError(CORRUPT_MESSAGE, `The leader sent ${fault}`)
+  const baseOffset = batch.baseOffset(records, p)
+  const epoch = batch.leaderEpoch(records, p)
+  if (baseOffset < log.logEndOffset)
+    throw new KafkaError(OFFSET_OUT_OF_RANGE, `The leader sent offset ${baseOffset}, the log ends at ${log.logEndOffset}`)
+  if (epoch >= 0 && epoch < log.latestEpoch)
+    throw new KafkaError(CORRUPT_MESSAGE, `The leader sent a batch of leader epoch ${epoch} after ${log.latestEpoch}`)
+  try {
+    return readProducerBatch(records, p)
+  } catch (error) {
+    if (error instanceof ProtocolError) throw new KafkaError(CORRUPT_MESSAGE, `The leader sent ${error.message}`)
+    throw error
+  }
+}
+
+function sentFault(records: Buffer, p: number): string | undefined {
   if (p + batch.BATCH_HEADER_BYTES > records.length) return `${records.length - p} bytes`
   const fault = headerFault(records, p)
   if (fault !== undefined) return fault

@@ -103,6 +103,7 @@ export class LogWriter {
 
   writtenOffset: number
   flushedOffset: number
+  totalWrittenBytes = 0
 
   constructor(clock: Clock, owner: WriterOwner, endOffset: number) {
     this.#clock = clock
@@ -214,6 +215,7 @@ export class LogWriter {
   #wrote(group: WriteGroup): void {
     const { segment } = group
     segment.writtenBytes += group.sizeBytes
+    this.totalWrittenBytes += group.sizeBytes
     this.#unflushedBytes += group.sizeBytes
     if (this.#dirty[this.#dirty.length - 1] !== segment) this.#dirty.push(segment)
     this.writtenOffset = group.endOffset
