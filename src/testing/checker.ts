@@ -175,7 +175,7 @@ class Judge {
     if (fate === undefined) return
     const state = this.#partition(fate.sent)
     fate.ackedOffset = offset
-    if (offset >= 0 && fate.sent.acks !== 0) this.#note(state, offset, id)
+    if (offset >= 0 && this.#isPromise(fate.sent)) this.#note(state, offset, id)
   }
 
   #read(event: Read): void {
@@ -242,11 +242,16 @@ class Judge {
     for (const [id, fate] of this.#fates) {
       const { sent, ackedOffset } = fate
       const state = this.#partition(sent)
-      if (ackedOffset === undefined || sent.acks === 0 || state.final === undefined || state.damaged || places.has(id)) continue
+      if (ackedOffset === undefined || !this.#isPromise(sent) || state.final === undefined || state.damaged || places.has(id)) continue
       if (ackedOffset >= 0 && ackedOffset < state.final.logStartOffset) continue
       if (fate.sentInEra === state.era)
         this.#report('lost', `${id}, acknowledged at offset ${ackedOffset} of ${state.name} with acks=${sent.acks}`)
     }
+  }
+
+  /** Its acknowledgement means that it stays where it is. */
+  #isPromise({ acks }: Sent): boolean {
+    return acks === -1 || (acks === 1 && this.#facts.leadersDie !== true)
   }
 
   /** What one idempotent producer sent to a partition stands there in the order in which it was sent. */

@@ -174,6 +174,8 @@ export interface HistoryFacts {
   readonly flushesFirst: (topic: string) => boolean
   /** The log is compacted: of records with one key (one that was sent twice) the last stays. By topic; default false. */
   readonly compacts?: (topic: string) => boolean
+  /** What the leader alone acknowledged (acks=1) may go with it. Default false. */
+  readonly leadersDie?: boolean
 }
 
 export class History {

@@ -8,7 +8,7 @@ import { DeleteRecords } from '../../protocol/api/21-delete-records.ts'
 import { KafkaError, NONE } from '../../protocol/errors.ts'
 import { BROKER, PORT } from './broker-host.ts'
 import { identify, payloadOf, recordId } from './payload.ts'
-import type { Plan, TopicPlan } from './plan.ts'
+import type { Plan } from './plan.ts'
 import { kafkaOf, type Stage } from './workloads.ts'
 
 /** Answers that say the wish is fulfilled: an earlier try came through, though its answer did not. */
@@ -19,17 +19,17 @@ const RETRY_MS = 100
 const ANY_TIME = { 'message.timestamp.after.max.ms': '9223372036854775807' }
 
 /** Tries until it holds: brokers crash in the middle of it. */
-export async function createTopics(env: Env, topics: readonly TopicPlan[]): Promise<void> {
-  const kafka = kafkaOf(env, 'admin')
-  for (const { name, partitions, configs } of topics) {
-    await untilDone(env, THERE_ALREADY, () => kafka.admin().createTopics([{ name, numPartitions: partitions, configs }]))
+export async function createTopics(env: Env, stage: Stage): Promise<void> {
+  const kafka = kafkaOf(env, 'admin', stage)
+  for (const { name, partitions, replicationFactor, configs } of stage.topics) {
+    await untilDone(env, THERE_ALREADY, () => kafka.admin().createTopics([{ name, numPartitions: partitions, replicationFactor, configs }]))
   }
   await kafka.close()
 }
 
 /** Deletes records where the plan lets the log's start move, changes configurations, and lets what was damaged be led again. */
 export async function operate(env: Env, plan: Plan, stage: Stage, random: SeededRandom): Promise<void> {
-  const kafka = kafkaOf(env, 'operator')
+  const kafka = kafkaOf(env, 'operator', stage)
   const admin = kafka.admin({ timeoutMs: OPERATION_MS })
   while (stage.running()) {
     await sleep(env.clock, random.integerBetween(5, 300))
@@ -74,7 +74,7 @@ async function deleteSome(env: Env, stage: Stage, name: string, random: SeededRa
 
 /** Makes a topic, writes to it, reads it back, deletes it; the next one of the same name must begin empty. */
 export async function churn(env: Env, stage: Stage, random: SeededRandom): Promise<void> {
-  const kafka = kafkaOf(env, 'churn')
+  const kafka = kafkaOf(env, 'churn', stage)
   const admin = kafka.admin()
   const name = 'comes-and-goes'
   for (let round = 0; stage.running(); round++) {

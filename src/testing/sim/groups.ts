@@ -125,7 +125,7 @@ export class Groups {
   async finish(): Promise<void> {
     const env = this.#world.env(MEMBERS_HOST)
     const places = allPartitions(this.#stage)
-    const kafka = kafkaOf(env, 'ends')
+    const kafka = kafkaOf(env, 'ends', this.#stage)
     const ends = await kafka.admin().listOffsets(places.map(place => ({ ...place, spec: 'latest' as const })))
     await kafka.close()
     for (const { group, members } of this.#plans) if (members.length > 1) this.#bereaved.add(group)

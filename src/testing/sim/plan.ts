@@ -9,6 +9,8 @@ export type CodecName = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 export interface TopicPlan {
   readonly name: string
   readonly partitions: number
+  /** Undefined: the default of the cluster. */
+  readonly replicationFactor: number | undefined
   readonly configs: Readonly<Record<string, string>>
   /** flush.messages is 1: acknowledged means flushed. */
   readonly flushesFirst: boolean
@@ -97,7 +99,7 @@ export interface Plan {
 const NEVER = '9223372036854775807'
 
 /** What may fail with EIO, and stop the broker. A failed read of records is an answer; at the start it stops the broker too. */
-const DISK_FAULTS: readonly DiskFault[] = [
+export const DISK_FAULTS: readonly DiskFault[] = [
   { operation: 'write', path: '.log' },
   { operation: 'flush', path: '.log' },
   { operation: 'read', path: '.log' },
@@ -198,7 +200,7 @@ function drawTrouble(random: SeededRandom): Trouble {
   return { type: 'slowDisk', factor: random.integerBetween(2, 30), ms }
 }
 
-function drawTopic(random: SeededRandom, { index, damages }: { index: number; damages: boolean }): TopicPlan {
+export function drawTopic(random: SeededRandom, { index, damages }: { index: number; damages: boolean }): TopicPlan {
   const flushesFirst = random.chance(0.75)
   const configs: Record<string, string> = {
     'internal.segment.bytes': String(random.pick([2048, 8192, 32_768, 1_048_576])),
@@ -223,10 +225,10 @@ function drawTopic(random: SeededRandom, { index, damages }: { index: number; da
     configs['cleanup.policy'] = retains ? 'compact,delete' : 'compact'
     configs['min.cleanable.dirty.ratio'] = '0.01'
   }
-  return { name: `topic-${index}`, partitions, configs, flushesFirst, retains, compacts }
+  return { name: `topic-${index}`, partitions, replicationFactor: undefined, configs, flushesFirst, retains, compacts }
 }
 
-function drawProducer(random: SeededRandom, index: number): ProducerPlan {
+export function drawProducer(random: SeededRandom, index: number): ProducerPlan {
   const acks = random.pick([-1, -1, -1, 1, 0] as const)
   return {
     name: `p${index}`,

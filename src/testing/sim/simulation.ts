@@ -8,7 +8,7 @@ import { type Anomaly, check } from '../checker.ts'
 import { checkGroups, type GroupAnomaly } from '../group-checker.ts'
 import { History, type HistoryEvent } from '../history.ts'
 import { churn, createTopics, operate } from './administration.ts'
-import { BROKER, BrokerHost } from './broker-host.ts'
+import { BROKER, BrokerHost, PORT } from './broker-host.ts'
 import { Damages, flipOne } from './damage.ts'
 import { Groups, MEMBERS_HOST } from './groups.ts'
 import { Invariants } from './invariants.ts'
@@ -107,6 +107,7 @@ class Simulation {
     this.broker = new BrokerHost(world, { properties: {}, fail })
     this.broker.onPowerCut = () => this.history.add({ type: 'powerCut' })
     this.#stage = {
+      bootstrapServers: `${BROKER}:${PORT}`,
       history: this.history,
       topics: plan.topics,
       partitionCounts: new Map(plan.topics.map(({ name, partitions }) => [name, partitions])),
@@ -126,7 +127,7 @@ class Simulation {
     world.afterEvent = () => this.#afterEvent()
     this.broker.start()
     const admin = world.env('admin')
-    await createTopics(admin, this.#plan.topics)
+    await createTopics(admin, this.#stage)
 
     for (const plan of this.#plan.producers) {
       this.#take(plan.name, produce(world.env('producers'), plan, this.#stage, this.counts, world.stream(plan.name)))

@@ -14,8 +14,8 @@ import { identify, payloadOf, recordId } from './payload.ts'
 import type { ProducerPlan, TopicPlan } from './plan.ts'
 
 /** Impatient: a broker that is gone shall be noticed while it matters. */
-export function kafkaOf(env: Env, clientId: string): Kafka {
-  return new Kafka(env, { bootstrapServers: `${BROKER}:${PORT}`, clientId, requestTimeoutMs: 3000, connectTimeoutMs: 1000 })
+export function kafkaOf(env: Env, clientId: string, { bootstrapServers }: Pick<Stage, 'bootstrapServers'>): Kafka {
+  return new Kafka(env, { bootstrapServers, clientId, requestTimeoutMs: 3000, connectTimeoutMs: 1000 })
 }
 
 /** Said before anything is written: the record is certainly not in the log. */
@@ -28,6 +28,7 @@ const CERTAIN = new Set([
 ])
 
 export interface Stage {
+  readonly bootstrapServers: string
   readonly history: History
   readonly topics: readonly TopicPlan[]
   /** What is known of the partitions: may grow. */
@@ -47,7 +48,7 @@ export interface Counts {
 }
 
 export async function produce(env: Env, plan: ProducerPlan, stage: Stage, counts: Counts, random: SeededRandom): Promise<void> {
-  const kafka = kafkaOf(env, plan.name)
+  const kafka = kafkaOf(env, plan.name, stage)
   const producer = kafka.producer({
     acks: plan.acks,
     idempotent: plan.idempotent,
@@ -106,7 +107,7 @@ async function sendOne(
 /** Follows all partitions live. Where a cut took back what was not promised to be kept, it begins again. */
 export async function consume(env: Env, name: string, stage: Stage, counts: Counts): Promise<void> {
   for (let pass = 0; stage.running(); pass++) {
-    const kafka = kafkaOf(env, name)
+    const kafka = kafkaOf(env, name, stage)
     const consumer = kafka.consumer()
     try {
       consumer.assign(allPartitions(stage).map(partition => ({ ...partition, position: 'earliest' as const })))
@@ -155,7 +156,7 @@ export function allPartitions(stage: Stage): { topic: string; partition: number 
 
 /** Everything there is, from the first record to the end. */
 export async function readAll(env: Env, stage: Stage): Promise<void> {
-  const kafka = kafkaOf(env, 'final')
+  const kafka = kafkaOf(env, 'final', stage)
   for (const target of allPartitions(stage)) {
     while (!(await readPartition(kafka, target, stage.history))) {
       // Retention took what was about to be read: from the new start again.
@@ -195,7 +196,7 @@ async function readPartition(kafka: Kafka, target: { topic: string; partition: n
 
 /** The same from logs of which parts may be damaged: batch by batch, until nothing damaged is met any more. */
 export async function readDamaged(env: Env, stage: Stage): Promise<void> {
-  const kafka = kafkaOf(env, 'final')
+  const kafka = kafkaOf(env, 'final', stage)
   const connection = await Connection.open(env, { host: BROKER, port: PORT, clientId: 'final', timeoutMs: FINAL_TIMEOUT_MS })
   for (const target of allPartitions(stage)) {
     while (!(await readPast(env, { kafka, connection, stage }, target))) {
