@@ -29,6 +29,7 @@ interface OperationCodec {
   readonly response: Schema
 }
 
+const ALWAYS = { first: 0, last: Number.MAX_SAFE_INTEGER }
 const incarnation = { brokerId: i32, brokerEpoch: i64 }
 const error = { errorCode: i16, errorMessage: str.null() }
 
@@ -144,8 +145,6 @@ function operation(number: number, name: string, of: { readonly request: Fields;
     response: schema(`${name} from the controller`, '0', { flex: 0, fields: { offset: i64, response: struct(of.response) } }),
   }
 }
-
-const ALWAYS = { first: 0, last: Number.MAX_SAFE_INTEGER }
 
 /** The fields that any version of the message has, none of them tagged. */
 function everyField(fields: Fields): Fields {

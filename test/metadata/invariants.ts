@@ -4,9 +4,9 @@ import { configLayers } from '../../src/metadata/decision.ts'
 import { assertPartition, type MetadataImage } from '../../src/metadata/image.ts'
 import { assert } from '../../src/util/assert.ts'
 
-const config = parseConfig({})
-
-export function checkImage(image: MetadataImage): void {
+/** @param staticMinIsr  what the nodes were started with */
+export function checkImage(image: MetadataImage, staticMinIsr?: number): void {
+  const config = parseConfig(staticMinIsr === undefined ? {} : { 'min.insync.replicas': `${staticMinIsr}` })
   assert(image.topicsById.size === image.topics.size, 'topics by id')
   for (const [name, topic] of image.topics) {
     assert(topic.name === name && image.topicsById.get(topic.topicId) === topic, `topic ${name} under its name and id`)
