@@ -15,6 +15,7 @@ import type { BrokerListener } from '../metadata/records.ts'
 import { whyUnusable } from '../metadata/unusable-directory.ts'
 import { type IncomingRequest, type ListenerAddress, Server } from '../net/server.ts'
 import { KafkaError, NONE } from '../protocol/errors.ts'
+import type { Leadership } from '../raft/quorum.ts'
 import { SingleVoterQuorum } from '../raft/single-voter.ts'
 import { type Uuid, uuidFromBytes } from '../util/uuid.ts'
 import type { Broker } from './broker.ts'
@@ -50,6 +51,8 @@ export class Node {
   readonly listeners: readonly ListenerAddress[]
   /** For tests, the console and the simulator: what the handlers see. */
   readonly broker: Broker
+  /** For the same: who leads the metadata log, as this node sees it. */
+  readonly quorum: Leadership
   readonly #lifetime: Lifetime
 
   /**
@@ -69,10 +72,17 @@ export class Node {
   }
 
   /** @internal */
-  constructor(o: { broker: Broker; brokerEpoch: number; listeners: readonly ListenerAddress[]; lifetime: Lifetime }) {
+  constructor(o: {
+    broker: Broker
+    quorum: Leadership
+    brokerEpoch: number
+    listeners: readonly ListenerAddress[]
+    lifetime: Lifetime
+  }) {
     this.nodeId = o.broker.nodeId
     this.clusterId = o.broker.clusterId
     this.broker = o.broker
+    this.quorum = o.quorum
     this.brokerEpoch = o.brokerEpoch
     this.listeners = o.listeners
     this.#lifetime = o.lifetime
@@ -198,7 +208,7 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0 }: NodeO
 
   gate.open()
   env.logger.log('info', 'started node', { nodeId, clusterId: identity.clusterId, brokerEpoch })
-  return new Node({ broker, brokerEpoch, listeners: server.listeners, lifetime })
+  return new Node({ broker, quorum, brokerEpoch, listeners: server.listeners, lifetime })
 }
 
 function advertised(listeners: readonly ListenerConfig[], server: Server): BrokerListener[] {

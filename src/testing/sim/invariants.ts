@@ -13,19 +13,26 @@ interface Look {
   highWatermark: number
 }
 
-/** Remembers over the broker's lives what may never go back, or come again. */
+/** Which life of which broker led under an epoch, by topic id, partition and epoch. */
+export type Leaders = Map<string, string>
+
+/** Remembers over one broker's lives what may never go back, or come again. */
 export class Invariants {
   readonly #looks = new WeakMap<LocalReplica, Look>()
-  /** The life that led under an epoch, by topic id, partition and epoch. */
-  readonly #leaders = new Map<string, number>()
+  readonly #leaders: Leaders
   /** By topic id and partition. */
   readonly #logStartOffsets = new Map<string, number>()
+
+  /** @param leaders  shared by all brokers of a cluster */
+  constructor(leaders: Leaders = new Map()) {
+    this.#leaders = leaders
+  }
 
   check(broker: Broker, life: number): void {
     for (const replica of broker.replicas.all()) {
       const last = this.#looks.get(replica)
       if (last === undefined) this.#looks.set(replica, this.#firstLook(replica))
-      else this.#checkReplica(replica, last, life)
+      else this.#checkReplica(replica, last, { life, brokerId: broker.nodeId })
     }
   }
 
@@ -37,7 +44,7 @@ export class Invariants {
     return { logStartOffset, leaderEpoch: -1, highWatermark: 0 }
   }
 
-  #checkReplica(replica: LocalReplica, last: Look, life: number): void {
+  #checkReplica(replica: LocalReplica, last: Look, { life, brokerId }: { life: number; brokerId: number }): void {
     const { log, leader } = replica
     const { logStartOffset, flushedOffset, ackableOffset, writtenOffset, logEndOffset } = log
     if (logStartOffset > logEndOffset) broken(replica, `starts at ${logStartOffset} behind its end ${logEndOffset}`)
@@ -53,14 +60,14 @@ export class Invariants {
 
     const { leaderEpoch, highWatermark } = leader
     if (highWatermark > ackableOffset) broken(replica, `shows offsets up to ${highWatermark}, and may acknowledge up to ${ackableOffset}`)
-    if (leaderEpoch !== last.leaderEpoch) this.#noteLeader(replica, leaderEpoch, life)
+    if (leaderEpoch !== last.leaderEpoch) this.#noteLeader(replica, leaderEpoch, `${life} of broker ${brokerId}`)
     else if (highWatermark < last.highWatermark)
       broken(replica, `high watermark from ${last.highWatermark} to ${highWatermark} in epoch ${leaderEpoch}`)
     last.leaderEpoch = leaderEpoch
     last.highWatermark = highWatermark
   }
 
-  #noteLeader(replica: LocalReplica, leaderEpoch: number, life: number): void {
+  #noteLeader(replica: LocalReplica, leaderEpoch: number, life: string): void {
     const key = `${replica.topicId} ${replica.partition} ${leaderEpoch}`
     const before = this.#leaders.get(key) ?? life
     if (before !== life) broken(replica, `is led under epoch ${leaderEpoch} by life ${life}, as before by life ${before}`)

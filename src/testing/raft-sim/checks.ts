@@ -1,0 +1,89 @@
+// What must be true of any run, looked at after every event that could break it. Raft §5, figure 3.
+import type { StoredLog } from './stored-log.ts'
+
+/** A broken promise: the seed has failed. */
+export class Broken extends Error {
+  override readonly name = 'Broken'
+}
+
+export interface Witness {
+  readonly nodeId: number
+  readonly isVoter: boolean
+  readonly log: StoredLog
+  readonly onDisk: { readonly log: StoredLog; readonly epoch: number; readonly votedFor: number }
+}
+
+export class Checks {
+  readonly #leaders = new Map<number, number>()
+  readonly #votes = new Map<string, number>()
+  /** By where a batch ends and its epoch: the hash of the log up to there. */
+  readonly #logs = new Map<number, Map<number, number>>()
+  /** By offset: the hash of what is agreed up to there. */
+  readonly #agreed = new Map<number, number>()
+  /** The largest offset that a leader called committed. */
+  committedOffset = 0
+  elections = 0
+  commits = 0
+
+  /** Election safety and leader completeness. */
+  elected(node: Witness, epoch: number): void {
+    const other = this.#leaders.get(epoch)
+    if (other !== undefined) throw new Broken(`election safety: epoch ${epoch} is led by ${other} and by ${node.nodeId}`)
+    this.#leaders.set(epoch, node.nodeId)
+    this.elections++
+    if (!node.isVoter) throw new Broken(`${node.nodeId} leads epoch ${epoch} and is no voter`)
+    const { startOffset } = node.log
+    if (startOffset > this.committedOffset) return
+    const hash = node.log.hashAt(this.committedOffset)
+    if (hash === this.#agreed.get(this.committedOffset) || this.committedOffset === 0) return
+    throw new Broken(`leader completeness: ${node.nodeId} leads epoch ${epoch} without what is committed up to ${this.committedOffset}`)
+  }
+
+  /** One vote an epoch, and on disk before it is told. */
+  voted(node: Witness, o: { readonly epoch: number; readonly candidate: number }): void {
+    const key = `${node.nodeId}/${o.epoch}`
+    const other = this.#votes.get(key)
+    if (other !== undefined && other !== o.candidate)
+      throw new Broken(`${node.nodeId} votes in epoch ${o.epoch} for ${other} and for ${o.candidate}`)
+    this.#votes.set(key, o.candidate)
+    const { epoch, votedFor } = node.onDisk
+    if (epoch !== o.epoch || votedFor !== o.candidate)
+      throw new Broken(`${node.nodeId} votes for ${o.candidate} in ${o.epoch}, but on disk is ${votedFor} in ${epoch}`)
+  }
+
+  /** Log matching: two logs with an entry of one epoch at one offset are equal up to there. */
+  appended(nodeId: number, log: StoredLog, firstBatch: number): void {
+    for (let i = firstBatch; i < log.batches.length; i++) {
+      const { baseOffset, epoch, payloads } = log.batches[i]!
+      const endOffset = baseOffset + payloads.length
+      let byEpoch = this.#logs.get(endOffset)
+      if (byEpoch === undefined) this.#logs.set(endOffset, (byEpoch = new Map()))
+      const known = byEpoch.get(epoch)
+      if (known === undefined) byEpoch.set(epoch, log.hashes[i]!)
+      else if (known !== log.hashes[i])
+        throw new Broken(`log matching: ${nodeId} has another log up to ${endOffset}, where its epoch is ${epoch}`)
+    }
+  }
+
+  /** State-machine safety, and durability: a majority has on disk what a leader calls committed. */
+  committed(
+    node: Witness,
+    o: { readonly endOffset: number; readonly byLeader: boolean; readonly voters: readonly Witness[]; readonly quorum: number },
+  ) {
+    const hash = node.log.hashAt(o.endOffset)
+    if (hash === undefined) throw new Broken(`${node.nodeId} commits up to ${o.endOffset} and does not have it`)
+    const agreed = this.#agreed.get(o.endOffset)
+    if (agreed === undefined) {
+      if (!o.byLeader) throw new Broken(`${node.nodeId} commits up to ${o.endOffset}, which no leader did`)
+      this.#agreed.set(o.endOffset, hash)
+    } else if (agreed !== hash) throw new Broken(`state-machine safety: ${node.nodeId} commits another log up to ${o.endOffset}`)
+    this.commits++
+    if (!o.byLeader || o.endOffset <= this.committedOffset) return
+    this.committedOffset = o.endOffset
+    const having = o.voters.filter(({ onDisk: { log } }) => log.startOffset > o.endOffset || log.hashAt(o.endOffset) === hash)
+    if (having.length < o.quorum)
+      throw new Broken(
+        `durability: ${node.nodeId} commits up to ${o.endOffset}, which is on the disks of ${having.map(v => v.nodeId).join(', ')} alone`,
+      )
+  }
+}
