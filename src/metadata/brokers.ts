@@ -11,6 +11,7 @@ import {
   UNSUPPORTED_VERSION,
 } from '../protocol/errors.ts'
 import type { Uuid } from '../util/uuid.ts'
+import { agreedMinInsync } from './bootstrap.ts'
 import {
   type ApiError,
   apiError,
@@ -26,6 +27,7 @@ import type { BrokerListener, InternalListener, MetadataRecord, SupportedFeature
 
 /** What a log turned out to be when it was opened (DESIGN rule 3). */
 export type LogVerdict = 'new' | 'clean' | 'torn' | 'corrupt'
+const VERDICTS: readonly LogVerdict[] = ['new', 'clean', 'torn', 'corrupt']
 
 export interface RegisteredPartition {
   readonly topicId: Uuid
@@ -110,7 +112,9 @@ export function decideRegisterBroker(
     internalListener,
     shuttingDown: false,
   }
-  return { records: [registered, ...changes], response: { ...SUCCESS, brokerEpoch } }
+  const isSecond = existing === undefined && image.brokers.size > 0
+  const agreed = isSecond ? agreedMinInsync(image.configs, context.config) : undefined
+  return { records: [registered, ...(agreed === undefined ? [] : [agreed]), ...changes], response: { ...SUCCESS, brokerEpoch } }
 }
 
 /**
@@ -201,6 +205,11 @@ function checkRegistration(image: MetadataImage, r: BrokerRegistration, existing
     const text = `Another broker with id ${r.brokerId} is registered and alive, with another data directory (${existing.directoryId}).`
     return apiError(DUPLICATE_BROKER_REGISTRATION, text)
   }
+  if (r.brokerId < 0 || r.directoryId === '' || r.incarnationId === '')
+    return apiError(INVALID_REGISTRATION, `The registration of broker ${r.brokerId} names no broker, directory or process.`)
+  const strange = r.partitions.find(({ verdict }) => !VERDICTS.includes(verdict))
+  if (strange !== undefined)
+    return apiError(INVALID_REGISTRATION, `Broker ${r.brokerId} says '${strange.verdict}' of a log, which is not known here.`)
   if (r.listeners.length === 0) return apiError(INVALID_REGISTRATION, `Broker ${r.brokerId} has no listener.`)
   for (const [name, level] of image.features) {
     const supported = r.features.find(feature => feature.name === name)

@@ -22,8 +22,18 @@ import {
   UNKNOWN_TOPIC_OR_PARTITION,
 } from '../protocol/errors.ts'
 import type { RequestOf, ResponseOf } from '../protocol/schema.ts'
-import { type ApiError, apiError, type Decision, type DecisionContext, duplicatesOf, minInsyncReplicas, SUCCESS } from './decision.ts'
+import {
+  type ApiError,
+  apiError,
+  type Decision,
+  type DecisionContext,
+  duplicatesOf,
+  uncleanElectionEnabled as electsUncleanly,
+  minInsyncReplicas,
+  SUCCESS,
+} from './decision.ts'
 import { brokerResource, configsAfter, type MetadataImage, topicOfResource, topicResource } from './image.ts'
+import { changePartition, presence } from './partitions.ts'
 import type { MetadataRecord } from './records.ts'
 import { topicNameError } from './topic-names.ts'
 
@@ -99,7 +109,7 @@ function decideEach<R extends Resource>(
     return { resourceType, resourceName, ...SUCCESS }
   })
   if (request.validateOnly) return { records: [], response: { throttleTimeMs: 0, responses } }
-  return { records: [...records, ...clearedElrs(image, records, context)], response: { throttleTimeMs: 0, responses } }
+  return { records: [...records, ...changedPartitions(image, records, context)], response: { throttleTimeMs: 0, responses } }
 }
 
 function decideOne<R extends Resource>(
@@ -117,6 +127,8 @@ function decideOne<R extends Resource>(
   const wrong = found.scope === 'topic' ? checkTopicValues(changed) : checkBrokerValues(changed, resource.resourceName === '')
   if (wrong !== undefined) return apiError(found.scope === 'topic' ? INVALID_CONFIG : INVALID_REQUEST, wrong)
   const removed = [...before.keys()].filter(key => !after.has(key))
+  const unsafe = whyNotMinInsync(image, found.resource, { changed, removed })
+  if (unsafe !== undefined) return apiError(INVALID_CONFIG, unsafe)
   const records = [...removed.map(key => [key, null] as const), ...changed].map(([key, value]): MetadataRecord => {
     return { type: 'configChanged', resource: found.resource, key, value }
   })
@@ -182,6 +194,20 @@ function checkBrokerValues(values: Values, forAll: boolean): string | undefined 
   })
 }
 
+/** Leaders and the controller must count with one number: what is agreed on, not what each broker was started with. As Kafka has it with ELR. */
+function whyNotMinInsync(
+  image: MetadataImage,
+  resource: string,
+  { changed, removed }: { readonly changed: Values; readonly removed: readonly string[] },
+): string | undefined {
+  const ofAll = resource === brokerResource()
+  if (topicOfResource(resource) === undefined && !ofAll && changed.has('min.insync.replicas'))
+    return 'Broker-level min.insync.replicas cannot be altered: set the default of all brokers, or that of a topic.'
+  if (ofAll && removed.includes('min.insync.replicas') && image.brokers.size > 1)
+    return 'Cluster-level min.insync.replicas cannot be removed while there are several brokers: set it to another value.'
+  return undefined
+}
+
 function firstRefusal(values: Values, check: (name: string, value: string) => void): string | undefined {
   try {
     for (const [name, value] of values) check(name, value)
@@ -192,24 +218,32 @@ function firstRefusal(values: Values, check: (name: string, value: string) => vo
   }
 }
 
-/** KIP-966: whoever lowers min.insync.replicas moves the high watermark without the ELR's knowledge, so nobody in it can be trusted any more. */
-function clearedElrs(image: MetadataImage, records: readonly MetadataRecord[], context: DecisionContext): MetadataRecord[] {
-  const changes = records.filter(record => record.type === 'configChanged').filter(({ key }) => key === 'min.insync.replicas')
+const AFFECTING_PARTITIONS: readonly string[] = ['min.insync.replicas', 'unclean.leader.election.enable']
+
+/**
+ * KIP-966: whoever lowers min.insync.replicas moves the high watermark without the ELR's knowledge, so nobody in it can be trusted any more. And who
+ * allows unclean elections has them held at once (in Kafka within unclean.leader.election.interval.ms).
+ */
+function changedPartitions(image: MetadataImage, records: readonly MetadataRecord[], context: DecisionContext): MetadataRecord[] {
+  const changes = records.filter(record => record.type === 'configChanged').filter(({ key }) => AFFECTING_PARTITIONS.includes(key))
   if (changes.length === 0) return []
   const after: MetadataImage = { ...image, configs: configsAfter(image, changes) }
   const named = changes.map(({ resource }) => topicOfResource(resource))
-  const topics = named.includes(undefined) ? [...image.topics.keys()] : named.filter(name => name !== undefined)
-  return topics.flatMap(name => {
-    const topic = image.topics.get(name)!
-    const lowered = minInsyncReplicas(after, context, name) < minInsyncReplicas(image, context, name)
-    return topic.partitions
-      .filter(({ elr }) => lowered && elr.length > 0)
-      .map(
-        (p): MetadataRecord => ({
-          type: 'partitionChanged',
-          topicId: topic.topicId,
-          state: { ...p, elr: [], partitionEpoch: p.partitionEpoch + 1 },
-        }),
-      )
+  const topics = named.includes(undefined) ? [...image.topics.keys()] : new Set(named.filter(name => name !== undefined))
+  const there = presence(image)
+  return [...topics].flatMap(name => {
+    const { topicId, partitions } = image.topics.get(name)!
+    const minIsr = minInsyncReplicas(after, context, name)
+    const lowered = minIsr < minInsyncReplicas(image, context, name)
+    const uncleanElectionEnabled = electsUncleanly(after, context, name)
+    return partitions.flatMap((before): MetadataRecord[] => {
+      const known = lowered && before.elr.length > 0 ? { ...before, elr: [] } : before
+      const elected =
+        uncleanElectionEnabled && before.leader === -1
+          ? changePartition(known, { ...there, minInsyncReplicas: minIsr, uncleanElectionEnabled })
+          : undefined
+      const state = elected ?? (known === before ? undefined : { ...known, partitionEpoch: before.partitionEpoch + 1 })
+      return state === undefined ? [] : [{ type: 'partitionChanged', topicId, state }]
+    })
   })
 }

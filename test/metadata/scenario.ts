@@ -35,6 +35,7 @@ export class Conversation {
       random: { integer: () => 0, fraction: () => 0, bytes: length => this.#bytes(length) },
     }
     applyRecord(this.image, { type: 'clusterFormed', clusterId: 'cluster' })
+    this.#agree('1')
     this.image.offset = 10
   }
 
@@ -45,6 +46,7 @@ export class Conversation {
     switch (verb) {
       case 'static':
         this.#context = { ...this.#context, config: parseConfig(Object.fromEntries(words.map(pair))) }
+        this.#agree(`${this.#context.config['min.insync.replicas']}`)
         return []
       case 'register':
         return this.#take(decideRegisterBroker(this.image, this.#registration(words), this.#context), r => [
@@ -83,6 +85,11 @@ export class Conversation {
       default:
         throw new Error(`no such request: ${line}`)
     }
+  }
+
+  /** As a cluster does when it is formed. */
+  #agree(value: string): void {
+    applyRecord(this.image, { type: 'configChanged', resource: 'broker/', key: 'min.insync.replicas', value })
   }
 
   #take<T>({ records, response }: Decision<T>, show: (response: T) => string[]): string[] {
