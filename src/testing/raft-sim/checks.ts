@@ -68,22 +68,32 @@ export class Checks {
   /** State-machine safety, and durability: a majority has on disk what a leader calls committed. */
   committed(
     node: Witness,
-    o: { readonly endOffset: number; readonly byLeader: boolean; readonly voters: readonly Witness[]; readonly quorum: number },
+    o: { readonly from: number; readonly endOffset: number; readonly byLeader: boolean; readonly voters: readonly Witness[] },
   ) {
-    const hash = node.log.hashAt(o.endOffset)
-    if (hash === undefined) throw new Broken(`${node.nodeId} commits up to ${o.endOffset} and does not have it`)
-    const agreed = this.#agreed.get(o.endOffset)
-    if (agreed === undefined) {
-      if (!o.byLeader) throw new Broken(`${node.nodeId} commits up to ${o.endOffset}, which no leader did`)
-      this.#agreed.set(o.endOffset, hash)
-    } else if (agreed !== hash) throw new Broken(`state-machine safety: ${node.nodeId} commits another log up to ${o.endOffset}`)
+    const { log, nodeId } = node
+    if (o.endOffset > log.endOffset) throw new Broken(`${nodeId} commits up to ${o.endOffset} and has ${log.endOffset}`)
+    for (const [endOffset, hash] of log.endsWithin(o.from, o.endOffset)) this.#agree(nodeId, { endOffset, hash, byLeader: o.byLeader })
     this.commits++
     if (!o.byLeader || o.endOffset <= this.committedOffset) return
     this.committedOffset = o.endOffset
-    const having = o.voters.filter(({ onDisk: { log } }) => log.startOffset > o.endOffset || log.hashAt(o.endOffset) === hash)
-    if (having.length < o.quorum)
-      throw new Broken(
-        `durability: ${node.nodeId} commits up to ${o.endOffset}, which is on the disks of ${having.map(v => v.nodeId).join(', ')} alone`,
-      )
+    const hash = log.hashAt(o.endOffset)
+    const having = o.voters.filter(({ onDisk }) => onDisk.log.startOffset > o.endOffset || onDisk.log.hashAt(o.endOffset) === hash)
+    if (having.length > o.voters.length / 2) return
+    throw new Broken(
+      `durability: ${nodeId} commits up to ${o.endOffset}, on disk at ${having.map(voter => voter.nodeId).join(', ') || 'nobody'}`,
+    )
+  }
+
+  /** A snapshot holds what is agreed up to its end. */
+  restored(nodeId: number, o: { readonly endOffset: number; readonly hash: number }): void {
+    this.#agree(nodeId, { ...o, byLeader: false })
+  }
+
+  #agree(nodeId: number, o: { readonly endOffset: number; readonly hash: number; readonly byLeader: boolean }): void {
+    const agreed = this.#agreed.get(o.endOffset)
+    if (agreed === o.hash) return
+    if (agreed !== undefined) throw new Broken(`state-machine safety: ${nodeId} commits another log up to ${o.endOffset}`)
+    if (!o.byLeader) throw new Broken(`${nodeId} commits up to ${o.endOffset}, which no leader did`)
+    this.#agreed.set(o.endOffset, o.hash)
   }
 }

@@ -59,6 +59,15 @@ export class StoredLog {
     return this.hashes[this.#batchesUpTo(offset) - 1]
   }
 
+  /** The ends of batches in (from, to], with their hashes. */
+  *endsWithin(from: number, to: number): Generator<[number, number]> {
+    for (let i = this.#countUpTo(from); i < this.batches.length; i++) {
+      const end = endOf(this.batches[i]!)
+      if (end > to) return
+      yield [end, this.hashes[i]!]
+    }
+  }
+
   epochBefore(offset: number): number {
     return offset === this.startOffset ? this.startEpoch : this.batches[this.#batchesUpTo(offset) - 1]!.epoch
   }

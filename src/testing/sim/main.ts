@@ -1,14 +1,15 @@
-// One process of `npm run sim` (test/sim/run.ts): --seeds 1..100 | --seed 7 [--trace] [--twice K] [--share I/N] [--bail]
-// Every K-th seed runs twice (default: each) and must tell the same story. Prints what failed with the command that replays it, and a summary as its
+// One process of `npm run sim` (test/sim/run.ts): [--cluster] --seeds 1..100 | --seed 7 [--trace] [--twice K] [--share I/N] [--bail]
+// Seeds are of a single broker, with --cluster of a cluster of one to five nodes: two different stories. Every K-th seed runs twice (default: each) and must tell the same story. Prints what failed with the command that replays it, and a summary as its
 // last line: the one of a share is for the process that adds them up.
 
 import type { SimWorld } from '../../env/sim/world.ts'
+import { simulateCluster } from './cluster.ts'
 import { type SimulationResult, simulate } from './simulation.ts'
 import { add, type Sum, summary } from './summary.ts'
 
-/** Log lines of the broker that go with a failure. */
+/** Log lines of a single broker that go with a failure. */
 const SHOWN_LINES = 30
-const USAGE = 'npm run sim -- --seeds A..B | --seed N [--trace] [--twice K] [--jobs N] [--bail]'
+const USAGE = 'npm run sim -- [--cluster] --seeds A..B | --seed N [--trace] [--twice K] [--jobs N] [--bail]'
 
 interface Arguments {
   readonly first: number
@@ -19,16 +20,18 @@ interface Arguments {
   /** Which of how many processes this is: it takes every so manieth seed. */
   readonly share: { readonly index: number; readonly count: number } | undefined
   readonly bail: boolean
+  readonly cluster: boolean
 }
 
 function parseArguments(words: readonly string[]): Arguments {
   let [first, last, twice] = [1, 20, 1]
-  let [trace, bail] = [false, false]
+  let [trace, bail, cluster] = [false, false, false]
   let share: Arguments['share']
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!
     if (word === '--trace') trace = true
     else if (word === '--bail') bail = true
+    else if (word === '--cluster') cluster = true
     else if (word === '--seed') first = last = numberOf(word, words[++i])
     else if (word === '--twice') twice = numberOf(word, words[++i])
     else if (word === '--seeds') [first, last] = pairOf(word, /^(\d+)\.\.(\d+)$/, words[++i])
@@ -37,7 +40,7 @@ function parseArguments(words: readonly string[]): Arguments {
       share = { index, count }
     } else throw new Error(`unknown argument ${word}: ${USAGE}`)
   }
-  return { first, last, trace, twice, share, bail }
+  return { first, last, trace, twice, share, bail, cluster }
 }
 
 function numberOf(name: string, word: string | undefined): number {
@@ -58,10 +61,14 @@ process.on('unhandledRejection', error => {
   current.failures.push({ host: 'somewhere', error })
 })
 
-async function runSeed(seed: number, o: { trace: boolean; twice: boolean }): Promise<{ result: SimulationResult; reasons: string[] }> {
+async function runSeed(
+  seed: number,
+  o: { trace: boolean; twice: boolean; cluster: boolean },
+): Promise<{ result: SimulationResult; reasons: string[] }> {
   const onWorld = (world: SimWorld) => (current = world)
-  const result = await simulate(seed, o.trace ? { onWorld, trace: line => console.log(line) } : { onWorld })
-  const again = o.twice ? await simulate(seed, { onWorld }) : result
+  const tell = o.cluster ? simulateCluster : simulate
+  const result = await tell(seed, o.trace ? { onWorld, trace: line => console.log(line) } : { onWorld })
+  const again = o.twice ? await tell(seed, { onWorld }) : result
   current = undefined
   const reasons = [...result.failures, ...result.anomalies.map(({ kind, what }) => `${kind}: ${what}`)]
   if (again.hash !== result.hash)
@@ -69,29 +76,32 @@ async function runSeed(seed: number, o: { trace: boolean; twice: boolean }): Pro
   return { result, reasons }
 }
 
-function report(seed: number, result: SimulationResult, reasons: readonly string[]): void {
+function report(
+  seed: number,
+  { result, reasons, cluster }: { result: SimulationResult; reasons: readonly string[]; cluster: boolean },
+): void {
   console.log(`seed ${seed} failed:`)
   for (const reason of reasons.slice(0, 10)) console.log(`  ${reason.replaceAll('\n', '\n    ')}`)
   if (reasons.length > 10) console.log(`  … and ${reasons.length - 10} more`)
-  console.log(`  the broker's last words:`)
-  for (const line of result.lines.slice(-SHOWN_LINES)) console.log(`    ${line.trimEnd()}`)
-  console.log(`  replay: npm run sim -- --seed ${seed} --trace`)
+  console.log(`  last words:`)
+  for (const line of cluster ? result.lines : result.lines.slice(-SHOWN_LINES)) console.log(`    ${line.trimEnd()}`)
+  console.log(`  replay: npm run sim -- ${cluster ? '--cluster ' : ''}--seed ${seed} --trace`)
 }
 
 async function main(): Promise<number> {
-  const { first, last, trace, twice, share, bail } = parseArguments(process.argv.slice(2))
+  const { first, last, trace, twice, share, bail, cluster } = parseArguments(process.argv.slice(2))
   const startedAt = performance.now()
   const sum: Sum = {}
   const failed: number[] = []
   for (let seed = first; seed <= last; seed++) {
     if (share !== undefined && (seed - first) % share.count !== share.index) continue
     const isTwice = twice > 0 && (seed - first) % twice === 0
-    const { result, reasons } = await runSeed(seed, { trace, twice: isTwice })
+    const { result, reasons } = await runSeed(seed, { trace, twice: isTwice, cluster })
     add(sum, { seeds: 1, twice: isTwice ? 1 : 0, virtualMs: result.virtualMs, events: result.eventCount })
     add(sum, { ...result.counts, ...result.troubles })
     if (reasons.length === 0) continue
     failed.push(seed)
-    report(seed, result, reasons)
+    report(seed, { result, reasons, cluster })
     if (bail) break
   }
   const seconds = (performance.now() - startedAt) / 1000
