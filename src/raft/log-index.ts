@@ -73,6 +73,8 @@ export function moveStart(log: LogIndex, startOffset: number, startEpoch: number
   log.epochs = goesOn ? [{ epoch: across.epoch, startOffset }, ...inside] : inside
   log.startOffset = startOffset
   log.startEpoch = startEpoch
+  // The snapshot is on disk, so this much is, although the flush of the entries may not have ended.
+  log.flushedOffset = Math.max(log.flushedOffset, startOffset)
 }
 
 /** An empty log behind a snapshot; on disk is none of it yet. */

@@ -1,6 +1,7 @@
 // The core's state: plain data, changed by the rules alone. The driver reads it and never writes.
 import type { Random } from '../env/env.ts'
-import { appendTo, type LogIndex } from './log-index.ts'
+import { assert } from '../util/assert.ts'
+import { appendTo, type LogIndex, lastEpochOf } from './log-index.ts'
 import type { RaftMessage, SnapshotId } from './messages.ts'
 import type { RaftEffect, RaftOptions, ReplicaProgress, Role, Voter } from './types.ts'
 
@@ -28,31 +29,33 @@ export interface RaftState {
 
   /** A step begins; a long time since the last one means that this process stood still. */
   lastStepAt: number
-  /** When a voter without a leader starts (again), or gives up a round. Infinity: it does not. */
+  /** Voter without a leader: when it starts an election (again), or gives up the one it is in. Infinity: never. */
   electionAt: number
   /** The leader is known to be gone, not just silent: elections are tried again soon. Ends when a leader is followed. */
   isHasty: boolean
-  /** Asks again those that did not answer. */
+  /** When those that did not answer in this round are asked again. */
   resendAt: number
   /** Who granted and who refused in this round. */
-  granted: Set<number>
-  refused: Set<number>
+  readonly granted: Set<number>
+  readonly refused: Set<number>
   /** Answers to candidates that leave when the vote is on disk. */
   heldAnswers: RaftMessage[]
-  /** The leader of this epoch is gone: only its own word brings it back. */
-  lostLeaderEpoch: number
-  /** Peers whose address refused and that were not heard since. */
+  /** The last one followed in this epoch, also when it is lost; -1: none. */
+  lastLeaderId: number
+  /** Peers whose address refused a connection and that were not heard since. */
   readonly gone: Set<number>
 
-  /** Follower: when silence of the leader counts as its loss. Observer: when it looks for another. */
+  /** Follower: when silence counts as the loss of the leader. Observer: when it looks for another. */
   fetchDeadline: number
-  /** A question is out since then; undefined: none. */
-  askedAt: number | undefined
+  /** A question is at the leader. */
+  hasAsked: boolean
+  /** When it is asked (again). */
+  askAt: number
   /** The leader answered in this epoch. */
   hasFetched: boolean
   /** The parts of a snapshot that came so far. */
   receiving: { readonly snapshot: SnapshotId; readonly chunks: Uint8Array[] } | undefined
-  /** Observer: whom it asks for the leader next. */
+  /** Observer without a leader: whom it asks next, as an index of the voters. */
   nextToAsk: number
 
   /** Leader: the others, by `id/directory`. */
@@ -61,6 +64,9 @@ export interface RaftState {
   announceAt: number
   /** Leader: silence before this is not held against anybody. */
   silenceCountsFrom: number
+
+  /** What the driver was told last by `leaderChanged`. */
+  told: { readonly epoch: number; readonly leaderId: number; readonly isLeader: boolean }
 }
 
 /** What a rule needs beside the state, and where its effects go. */
@@ -85,6 +91,7 @@ export function createRaft(o: RaftOptions): RaftState {
   }
   for (const { baseOffset, epoch, payloads } of durable.batches) appendTo(log, { baseOffset, epoch, count: payloads.length })
   log.flushedOffset = log.endOffset
+  assert(lastEpochOf(log) <= durable.epoch, `the log holds epoch ${lastEpochOf(log)}, the vote is of ${durable.epoch}`)
   return {
     nodeId: o.nodeId,
     directoryId: o.directoryId,
@@ -108,15 +115,17 @@ export function createRaft(o: RaftOptions): RaftState {
     granted: new Set(),
     refused: new Set(),
     heldAnswers: [],
-    lostLeaderEpoch: -1,
+    lastLeaderId: -1,
     gone: new Set(),
     fetchDeadline: Number.POSITIVE_INFINITY,
-    askedAt: undefined,
+    hasAsked: false,
+    askAt: Number.POSITIVE_INFINITY,
     hasFetched: false,
     receiving: undefined,
     nextToAsk: 0,
     replicas: new Map(),
     announceAt: Number.POSITIVE_INFINITY,
     silenceCountsFrom: 0,
+    told: { epoch: -1, leaderId: -1, isLeader: false },
   }
 }
