@@ -9,7 +9,7 @@ import { ConfigError, type ConfigValue, parseValue } from './config/values.ts'
 import type { LogConfig } from './log/config.ts'
 import { assert } from './util/assert.ts'
 
-export { hasRole, internalListener, isAlone, quorumVoters } from './config/cluster.ts'
+export { hasRole, type InternalListener, internalListener, isAlone, quorumVoters } from './config/cluster.ts'
 export {
   type ConfigSource,
   type DescribedConfig,

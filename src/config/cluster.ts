@@ -2,7 +2,7 @@
 import type { Config } from '../config.ts'
 import { isWildcard, parseEndpoints } from './listeners.ts'
 import { ConfigError } from './values.ts'
-import { parseVoter, type VoterAddress } from './voters.ts'
+import { type NodeAddress, parseVoter, type VoterAddress } from './voters.ts'
 
 /** The client port plus this is the internal port, where nothing else is said. */
 const PORT_DISTANCE = 1000
@@ -33,19 +33,23 @@ export function isAlone(config: Config): boolean {
 }
 
 /**
- * Where this node listens for the others, by the first of: internal.host and internal.port · its entry in controller.quorum.voters · the first listener
- * of controller.listener.names · the first listener and 1000 ports on.
- * @param hostName  told to the others where only a wildcard is known
+ * Where this node listens for the others, by the first of: internal.host and internal.port · its entry in controller.quorum.voters · what its directory
+ * was prepared for · the first listener of controller.listener.names · the first listener and 1000 ports on.
+ * @param o.hostName  told to the others where only a wildcard is known
  */
-export function internalListener(config: Config, hostName = 'localhost'): InternalListener {
+export function internalListener(
+  config: Config,
+  { hostName = 'localhost', prepared }: { readonly hostName?: string; readonly prepared?: Partial<NodeAddress> | undefined } = {},
+): InternalListener {
   const own = quorumVoters(config).find(({ nodeId }) => nodeId === config['node.id'])
   const controllers = new Set(config['controller.listener.names'].map(name => name.toUpperCase()))
   const listeners = parseEndpoints('listeners', config.listeners)
   const controller = listeners.find(({ name }) => controllers.has(name))
   const client = listeners.find(({ name }) => !controllers.has(name))
   const host = config['internal.host'] ?? controller?.host ?? client?.host ?? ''
-  const port = config['internal.port'] ?? own?.port ?? controller?.port ?? portBeside(client?.port ?? 0)
-  return { host, port, advertisedHost: config['internal.host'] ?? own?.host ?? (isWildcard(host) ? hostName : host) }
+  const port = config['internal.port'] ?? own?.port ?? prepared?.port ?? controller?.port ?? portBeside(client?.port ?? 0)
+  const told = config['internal.host'] ?? own?.host ?? prepared?.host ?? host
+  return { host, port, advertisedHost: isWildcard(told) ? hostName : told }
 }
 
 /** @throws ConfigError what contradicts itself */

@@ -197,7 +197,7 @@ describe('effective values', () => {
 })
 
 describe('the internal listener', () => {
-  const listener = (properties: Record<string, string>) => internalListener(parseConfig(properties), 'me')
+  const listener = (properties: Record<string, string>) => internalListener(parseConfig(properties), { hostName: 'me' })
 
   test.each([
     ['beside the first listener', { listeners: 'A://127.0.0.1:9000' }, { host: '127.0.0.1', port: 10_000, advertisedHost: '127.0.0.1' }],

@@ -1,0 +1,89 @@
+// Where the other nodes listen for this one: what the configuration, the embedding program or the data directory says at start; from then on what nodes
+// register. Voters are watched, so that their end is noticed; a voter watches brokers too, for it may be the controller that has to fence them.
+import type { Kv } from '../env/env.ts'
+import type { ImageChange } from '../metadata/image.ts'
+import type { Peers } from '../net/peers.ts'
+import type { KnownAddress } from './formation.ts'
+import { type KnownNetwork, networkOperation } from './known-nodes.ts'
+
+export interface AddressBookOptions {
+  readonly self: KnownAddress
+  readonly peers: Peers
+  readonly meta: Kv
+  /** As it is stored. */
+  readonly network: KnownNetwork
+  readonly fail: (error: Error) => void
+}
+
+export class AddressBook {
+  readonly #o: AddressBookOptions
+  readonly #addresses = new Map<number, KnownAddress>()
+  #voters: ReadonlySet<number> = new Set()
+  #votes = false
+  /** What was registered before this node caught up is older than what it was told at start. */
+  #isCurrent = false
+  #stored: string
+  #closed = false
+
+  constructor(options: AddressBookOptions) {
+    this.#o = options
+    this.#stored = JSON.stringify(options.network.addresses)
+    this.#addresses.set(options.self.nodeId, options.self)
+  }
+
+  /** The later, the stronger. */
+  tell(addresses: Iterable<KnownAddress>): void {
+    for (const { nodeId, host, port } of addresses) {
+      if (nodeId === this.#o.self.nodeId) continue
+      this.#addresses.set(nodeId, { nodeId, host, port })
+      this.#o.peers.setAddress(nodeId, { host, port })
+    }
+  }
+
+  /** @param votes  this node is one of them */
+  watch(voters: readonly number[], votes: boolean): void {
+    this.#voters = new Set(voters)
+    this.#votes = votes
+    for (const id of voters) if (id !== this.#o.self.nodeId) this.#o.peers.watch(id)
+  }
+
+  /** What is applied now is what the others know: changes from here on are news. */
+  caughtUp(): void {
+    this.#isCurrent = true
+    this.#store()
+  }
+
+  applied(changes: readonly ImageChange[]): void {
+    let told = false
+    for (const change of changes) {
+      if (change.type !== 'brokerChanged' || change.brokerId === this.#o.self.nodeId) continue
+      const { brokerId, broker } = change
+      if (broker === undefined && !this.#voters.has(brokerId)) this.#o.peers.unwatch(brokerId)
+      const address = broker?.internalListener
+      if (address == null || (!this.#isCurrent && this.#addresses.has(brokerId) && this.#voters.has(brokerId))) continue
+      this.tell([{ nodeId: brokerId, host: address.host, port: address.port }])
+      if (this.#votes) this.#o.peers.watch(brokerId)
+      told ||= this.#voters.has(brokerId)
+    }
+    if (told && this.#isCurrent) this.#store()
+  }
+
+  all(): readonly KnownAddress[] {
+    return [...this.#addresses.values()]
+  }
+
+  close(): void {
+    this.#closed = true
+  }
+
+  /** Of the voters: to be found by a node that starts again with nothing but its directory. */
+  #store(): void {
+    const addresses = this.all().filter(({ nodeId }) => this.#voters.has(nodeId))
+    const stored = JSON.stringify(addresses)
+    if (stored === this.#stored) return
+    this.#stored = stored
+    this.#o.meta.batch([networkOperation({ ...this.#o.network, addresses })], { sync: true }).catch((error: Error) => {
+      if (!this.#closed) this.#o.fail(error)
+    })
+  }
+}
