@@ -15,7 +15,7 @@ import { checkReplicas, MAX_NEW_PARTITIONS } from './assignments.ts'
 import { type ApiError, apiError, type Decision, type DecisionContext, duplicatesOf, SUCCESS } from './decision.ts'
 import type { MetadataImage, TopicImage } from './image.ts'
 import { isAvailable, newPartition } from './partitions.ts'
-import { placeReplicas } from './placement.ts'
+import { placementBrokers, placeReplicas } from './placement.ts'
 import type { MetadataRecord } from './records.ts'
 
 type Request = RequestOf<typeof CreatePartitions>
@@ -75,7 +75,7 @@ function replicasFor(
   const partitionCount = count - firstPartition
   const replicationFactor = topic.partitions[0]!.replicas.length
   if (assignments === null) {
-    const replicas = placeReplicas({ brokers: [...image.brokers.values()], partitionCount, replicationFactor, random })
+    const replicas = placeReplicas({ brokers: placementBrokers(image), partitionCount, replicationFactor, random })
     return typeof replicas === 'string' ? apiError(INVALID_REPLICATION_FACTOR, replicas) : replicas
   }
   if (assignments.length !== partitionCount) {

@@ -2,6 +2,7 @@
 // Facts: kafka.admin.AdminUtils / org.apache.kafka.metadata.placement.StripedReplicaPlacer. We differ from Kafka: fenced brokers get replicas only
 // when there are not enough others.
 import type { Random } from '../env/env.ts'
+import type { MetadataImage } from './image.ts'
 
 export interface PlacementBroker {
   readonly brokerId: number
@@ -14,6 +15,11 @@ export interface PlacementRequest {
   readonly partitionCount: number
   readonly replicationFactor: number
   readonly random: Random
+}
+
+/** The brokers that new replicas may go to; who shuts down is as good as fenced. */
+export function placementBrokers(image: MetadataImage): PlacementBroker[] {
+  return [...image.brokers.values()].map(({ brokerId, rack, fenced, shuttingDown }) => ({ brokerId, rack, fenced: fenced || shuttingDown }))
 }
 
 /** @returns the replicas of each partition, the first unfenced; or why it cannot be done */

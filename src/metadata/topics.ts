@@ -24,7 +24,7 @@ import { checkTopicValues } from './configs.ts'
 import { type ApiError, apiError, configLayers, type Decision, type DecisionContext, duplicatesOf } from './decision.ts'
 import { type MetadataImage, topicResource } from './image.ts'
 import { isAvailable, newPartition } from './partitions.ts'
-import { placeReplicas } from './placement.ts'
+import { placementBrokers, placeReplicas } from './placement.ts'
 import type { MetadataRecord } from './records.ts'
 import { foldedName, topicNameError } from './topic-names.ts'
 
@@ -190,7 +190,7 @@ function placed(
   if (numPartitions !== -1 && numPartitions <= 0)
     return apiError(INVALID_PARTITIONS, 'Number of partitions was set to an invalid non-positive value.')
   const replicas = placeReplicas({
-    brokers: [...image.brokers.values()],
+    brokers: placementBrokers(image),
     partitionCount: numPartitions === -1 ? defaults.partitionCount : numPartitions,
     replicationFactor: replicationFactor === -1 ? defaults.replicationFactor : replicationFactor,
     random,

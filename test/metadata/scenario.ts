@@ -5,14 +5,17 @@ import {
   type BrokerRegistration,
   decideFenceBroker,
   decideRegisterBroker,
+  decideRuinReplica,
   decideUnregisterBroker,
   type LogVerdict,
 } from '../../src/metadata/brokers.ts'
 import { decideAlterConfigs, decideIncrementalAlterConfigs } from '../../src/metadata/configs.ts'
 import type { Decision, DecisionContext } from '../../src/metadata/decision.ts'
-import { decideElectLeaders } from '../../src/metadata/elections.ts'
+import { decideBalance, decideElectLeaders } from '../../src/metadata/elections.ts'
 import { decideUpdateFeatures } from '../../src/metadata/features.ts'
+import { decideHeartbeat } from '../../src/metadata/heartbeats.ts'
 import { applyRecord, emptyImage, type MetadataImage } from '../../src/metadata/image.ts'
+import { decideAlterPartition } from '../../src/metadata/isr-changes.ts'
 import { decideCreatePartitions } from '../../src/metadata/new-partitions.ts'
 import { decideAllocateProducerIds } from '../../src/metadata/producer-ids.ts'
 import { encodeRecord, type MetadataRecord, type PartitionState } from '../../src/metadata/records.ts'
@@ -61,6 +64,18 @@ export class Conversation {
       }
       case 'unregister':
         return this.#take(decideUnregisterBroker(this.image, Number(words[0]), this.#context), r => [error(r)])
+      case 'isr':
+        return this.#isr(words)
+      case 'beat':
+        return this.#beat(words)
+      case 'ruin': {
+        const [brokerId, brokerEpoch] = this.#incarnation(words[0]!)
+        const { topic, partition } = named(words[1]!)
+        const { topicId } = this.image.topics.get(topic)!
+        return this.#take(decideRuinReplica(this.image, { brokerId, brokerEpoch, topicId, partition }, this.#context), r => [error(r)])
+      }
+      case 'balance':
+        return this.#take(decideBalance(this.image, Number(words[0] ?? 1000)), isMore => [isMore ? 'there are more' : 'all'])
       case 'ids': {
         const [brokerId, brokerEpoch] = this.#incarnation(words[0]!)
         return this.#take(decideAllocateProducerIds(this.image, { brokerId, brokerEpoch }), r => [
@@ -143,6 +158,59 @@ export class Conversation {
   #incarnation(word: string): [number, number] {
     const [id, epoch] = word.split('@')
     return [Number(id), epoch === undefined ? (this.image.brokers.get(Number(id))?.brokerEpoch ?? -1) : Number(epoch)]
+  }
+
+  /** `orders-0 by=1 to=1,2@11 epoch=0/3 & orders-1 …`: epochs of brokers and of the partition as they are, when they are not said */
+  #isr(words: readonly string[]): string[] {
+    const changes = split(words).map(([at = '', ...rest]) => {
+      const { topic, partition } = named(at)
+      const known = this.image.topics.get(topic)?.partitions[partition]
+      const option = optionsOf(rest)
+      const [leaderEpoch = known?.leaderEpoch ?? 0, partitionEpoch = known?.partitionEpoch ?? 0] =
+        option('epoch')?.split('/').map(Number) ?? []
+      const newIsr = list(option('to')).map(word => {
+        const [brokerId, brokerEpoch] = this.#incarnation(word)
+        return { brokerId, brokerEpoch }
+      })
+      return {
+        topicId: this.image.topics.get(topic)?.topicId ?? 'unknown',
+        partitions: [{ partition, leaderEpoch, partitionEpoch, newIsr }],
+      }
+    })
+    const [brokerId, brokerEpoch] = this.#incarnation(optionsOf(words)('by')!)
+    return this.#take(decideAlterPartition(this.image, { brokerId, brokerEpoch, topics: changes }, this.#context), r => [
+      ...(r.errorCode === 0 ? [] : [errorName(r.errorCode)]),
+      ...r.topics.flatMap(({ topicId, partitions }) =>
+        partitions.map(
+          p => `${this.image.topicsById.get(topicId)?.name ?? '?'}-${p.partition} ${p.errorCode === 0 ? 'ok' : errorName(p.errorCode)}`,
+        ),
+      ),
+    ])
+  }
+
+  /** `1 at=15 fence shutdown given=12 others=20`: at the end of the log, with nothing given away, and others at the end too, when it is not said */
+  #beat(words: readonly string[]): string[] {
+    const [brokerId, brokerEpoch] = this.#incarnation(words[0]!)
+    const option = optionsOf(words)
+    const metadataOffset = Number(option('at') ?? this.image.offset)
+    const request = {
+      brokerId,
+      brokerEpoch,
+      metadataOffset,
+      wantsFence: words.includes('fence'),
+      wantsShutdown: words.includes('shutdown'),
+    }
+    const given = option('given')
+    const facts = {
+      leaseMs: 1500,
+      shutdownOffset: given === undefined ? undefined : Number(given),
+      othersOffset: Number(option('others') ?? this.image.offset),
+    }
+    return this.#take(decideHeartbeat(this.image, request, this.#context, facts), r => {
+      if (r.errorCode !== 0) return [errorName(r.errorCode)]
+      const said = [r.isFenced ? 'fenced' : 'serves', r.isCaughtUp ? 'caught up' : 'behind', ...(r.mayShutDown ? ['may shut down'] : [])]
+      return [said.join(', ')]
+    })
   }
 
   /** `orders partitions=2 rf=1 assign=1,2;2,1 config:k=v & payments … validateOnly` */
@@ -271,6 +339,8 @@ function describe(record: MetadataRecord, names: ReadonlyMap<string, string>): s
       return `brokerRegistered ${record.brokerId}@${record.brokerEpoch} ${record.directoryId}${record.rack === null ? '' : ` rack ${record.rack}`}${record.fenced ? ' fenced' : ''}`
     case 'brokerFenced':
       return `${record.fenced ? 'brokerFenced' : 'brokerUnfenced'} ${record.brokerId}@${record.brokerEpoch}`
+    case 'brokerShuttingDown':
+      return `brokerShuttingDown ${record.brokerId}@${record.brokerEpoch}`
     case 'brokerUnregistered':
       return `brokerUnregistered ${record.brokerId}@${record.brokerEpoch}`
     case 'configChanged':
@@ -300,6 +370,11 @@ function error({
   readonly errorMessage?: string | null | undefined
 }): string {
   return errorCode === 0 ? 'ok' : `${errorName(errorCode)}: ${errorMessage}`
+}
+
+function named(word: string): { topic: string; partition: number } {
+  const [, topic, number] = /^(.*)-(\d+)$/.exec(word)!
+  return { topic: topic!, partition: Number(number) }
 }
 
 function optionsOf(words: readonly string[]): (name: string) => string | undefined {
