@@ -68,7 +68,13 @@ export class Checks {
   /** State-machine safety, and durability: a majority has on disk what a leader calls committed. */
   committed(
     node: Witness,
-    o: { readonly from: number; readonly endOffset: number; readonly byLeader: boolean; readonly voters: readonly Witness[] },
+    o: {
+      readonly from: number
+      readonly endOffset: number
+      readonly byLeader: boolean
+      readonly voters: readonly Witness[]
+      readonly quorum: number
+    },
   ) {
     const { log, nodeId } = node
     if (o.endOffset > log.endOffset) throw new Broken(`${nodeId} commits up to ${o.endOffset} and has ${log.endOffset}`)
@@ -78,7 +84,7 @@ export class Checks {
     this.committedOffset = o.endOffset
     const hash = log.hashAt(o.endOffset)
     const having = o.voters.filter(({ onDisk }) => onDisk.log.startOffset > o.endOffset || onDisk.log.hashAt(o.endOffset) === hash)
-    if (having.length > o.voters.length / 2) return
+    if (having.length >= o.quorum) return
     throw new Broken(
       `durability: ${nodeId} commits up to ${o.endOffset}, on disk at ${having.map(voter => voter.nodeId).join(', ') || 'nobody'}`,
     )

@@ -15,6 +15,8 @@ export interface Surroundings {
   readonly checks: Checks
   /** The voters that there are, for the durability check. */
   readonly voters: () => readonly Witness[]
+  /** So many of them have to have on disk what is committed. */
+  readonly quorum: number
   send(message: RaftMessage): void
   wakeAt(node: SimulatedNode, at: number): void
   later(node: SimulatedNode, delayMs: number, what: () => void): void
@@ -106,26 +108,26 @@ export class SimulatedNode implements Witness {
     const { generation } = this.state.log
     switch (effect.type) {
       case 'saveVote':
-        return this.onDisk.write({ type: 'vote', epoch: effect.epoch, votedFor: effect.votedFor })
+        return void this.onDisk.write({ type: 'vote', epoch: effect.epoch, votedFor: effect.votedFor })
       case 'append': {
         const first = this.log.batches.length
         this.log.append(effect.batches)
         checks.appended(this.nodeId, this.log, first)
-        return this.onDisk.write(...effect.batches.map(batch => ({ type: 'append', batch, generation }) as const))
+        return void this.onDisk.write(...effect.batches.map(batch => ({ type: 'append', batch, generation }) as const))
       }
       case 'truncate':
         this.log.truncate(effect.endOffset)
-        return this.onDisk.write({ type: 'truncate', endOffset: effect.endOffset, generation: effect.generation })
+        return void this.onDisk.write({ type: 'truncate', endOffset: effect.endOffset, generation: effect.generation })
       case 'installSnapshot':
-        return this.#install(effect)
+        return void this.#install(effect)
       case 'send':
-        return this.#send(effect.message)
+        return void this.#send(effect.message)
       case 'sendBatches':
-        return this.#sendBatches(effect.answer)
+        return void this.#sendBatches(effect.answer)
       case 'sendChunk':
-        return this.#around.send(this.#withChunk(effect.answer))
+        return void this.#around.send(this.#withChunk(effect.answer))
       case 'committed':
-        return this.#commit(effect.endOffset)
+        return void this.#commit(effect.endOffset)
       case 'leaderChanged':
         if (effect.isLeader) checks.elected(this, effect.epoch)
     }
@@ -169,7 +171,7 @@ export class SimulatedNode implements Witness {
   #commit(endOffset: number): void {
     const { checks, plan } = this.#around
     const byLeader = this.state.role === 'leader'
-    checks.committed(this, { from: this.#committedOffset, endOffset, byLeader, voters: this.#around.voters() })
+    checks.committed(this, { from: this.#committedOffset, endOffset, byLeader, voters: this.#around.voters(), quorum: this.#around.quorum })
     this.#entriesSinceSnapshot += endOffset - this.#committedOffset
     this.#committedOffset = endOffset
     if (this.#entriesSinceSnapshot >= plan.snapshotEveryEntries) this.takeSnapshot()

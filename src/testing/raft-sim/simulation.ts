@@ -77,7 +77,15 @@ class World implements Surroundings {
 
   // ------------------------------------------------------------------------------------------------------- what nodes ask for
 
-  voters = (): readonly Witness[] => this.#voters.map(({ nodeId }) => this.#nodes.get(nodeId) ?? this.#absent(nodeId))
+  /** One whose disk was taken away had on it what it once said. */
+  voters = (): readonly Witness[] => {
+    const left = this.#voters.filter(({ nodeId }) => !this.#wiped.has(nodeId))
+    return left.map(({ nodeId }) => this.#nodes.get(nodeId) ?? this.#absent(nodeId))
+  }
+
+  get quorum(): number {
+    return Math.floor(this.plan.voters / 2) + 1 - this.#wiped.size
+  }
 
   send(message: RaftMessage): void {
     const { plan } = this
@@ -183,7 +191,7 @@ class World implements Surroundings {
     switch (fault) {
       case 'crash':
         this.#crash(node.nodeId)
-        return this.#later(forMs, () => this.#start(node.nodeId))
+        return void this.#later(forMs, () => this.#start(node.nodeId))
       case 'crashAll':
         if (!this.#random.chance(0.3)) return
         for (const { nodeId } of [...this.#nodes.values()]) {
@@ -192,9 +200,9 @@ class World implements Surroundings {
         }
         return
       case 'wipe':
-        return this.#wipe(node.nodeId, forMs)
+        return void this.#wipe(node.nodeId, forMs)
       case 'cut':
-        return this.#separate(
+        return void this.#separate(
           [
             [id, other],
             [other, id],
@@ -202,14 +210,14 @@ class World implements Surroundings {
           forMs,
         )
       case 'oneWay':
-        return this.#separate([[id, other]], forMs)
+        return void this.#separate([[id, other]], forMs)
       case 'isolate':
-        return this.#isolate(node.nodeId, forMs)
+        return void this.#isolate(node.nodeId, forMs)
       case 'pause':
         node.pausedUntil = this.now + forMs
         return
       case 'resign':
-        return node.run({ type: 'resign' })
+        return void node.run({ type: 'resign' })
       case 'slowDisk':
         node.slowUntil = this.now + forMs
         return
@@ -217,7 +225,7 @@ class World implements Surroundings {
         if (this.plan.falseAlarms) node.run({ type: 'peerLost', nodeId: other, why: this.#random.pick(['refused', 'restarted']) })
         return
       case 'snapshot':
-        return node.takeSnapshot()
+        return void node.takeSnapshot()
     }
   }
 

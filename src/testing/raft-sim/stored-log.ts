@@ -52,11 +52,12 @@ export class StoredLog {
     this.startHash = o.hash
   }
 
-  /** Undefined: the log does not reach there, or begins behind. */
+  /** Undefined: no batch ends there, or the log begins behind. */
   hashAt(offset: number): number | undefined {
     if (offset === this.startOffset) return this.startHash
     if (offset < this.startOffset || offset > this.endOffset) return undefined
-    return this.hashes[this.#batchesUpTo(offset) - 1]
+    const count = this.#countUpTo(offset)
+    return count > 0 && endOf(this.batches[count - 1]!) === offset ? this.hashes[count - 1] : undefined
   }
 
   /** The ends of batches in (from, to], with their hashes. */

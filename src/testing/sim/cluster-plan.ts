@@ -2,7 +2,7 @@
 
 import type { SeededRandom } from '../../env/sim/random.ts'
 import type { WorldOptions } from '../../env/sim/world.ts'
-import { type DiskFault, drawProducer, drawTopic, type ProducerPlan, type TopicPlan } from './plan.ts'
+import { type DiskFault, drawGroup, drawProducer, drawTopic, type GroupPlan, type ProducerPlan, type TopicPlan } from './plan.ts'
 
 /** Whom it hits: the active controller, the leader of the partition that is written to most, one that is just starting, or anybody. */
 export type Aim = 'controller' | 'leader' | 'starting' | 'any'
@@ -49,8 +49,7 @@ export interface ClusterPlan {
   readonly consumers: number
   /** Topics that come and go, and partitions that are added. */
   readonly churn: boolean
-  /** Records are deleted and configurations changed while the load lasts. */
-  readonly operates: boolean
+  readonly groups: readonly GroupPlan[]
   readonly durationMs: number
   /** Each after so many more events of the world. */
   readonly troubles: readonly { readonly afterEvents: number; readonly trouble: ClusterTrouble }[]
@@ -99,7 +98,7 @@ export function drawClusterPlan(random: SeededRandom): ClusterPlan {
     producers: Array.from({ length: random.integerBetween(1, 3) }, (_, i) => ({ ...drawProducer(random, i), deliveryTimeoutMs: 120_000 })),
     consumers: random.integerBetween(1, 2),
     churn: random.chance(0.3),
-    operates: random.chance(0.4),
+    groups: random.chance(0.4) ? [drawGroup(random, 0)] : [],
     durationMs: random.integerBetween(500, 3000),
     troubles: Array.from({ length: random.integerBetween(2, 6) }, () => ({
       afterEvents: drawEventCount(random),

@@ -7,6 +7,7 @@ import { check } from '../checker.ts'
 import { checkGroups } from '../group-checker.ts'
 import { History } from '../history.ts'
 import { churn, createTopics } from './administration.ts'
+import { ClusterGroups, MEMBERS_HOST } from './cluster-groups.ts'
 import { ClusterInvariants } from './cluster-invariants.ts'
 import { CLIENT_PORT, ClusterNode, hostOf } from './cluster-node.ts'
 import { type ClusterPlan, drawClusterPlan } from './cluster-plan.ts'
@@ -19,12 +20,18 @@ const TROUBLE_MS = 60_000
 /** Healed, every node must serve, every replica be in sync, and every client be finished within this. */
 const HEAL_MS = 60_000
 const LOOK_MS = 50
-const CLIENT_HOSTS = ['producers', 'readers', 'admin']
+const CLIENT_HOSTS = ['producers', 'readers', 'admin', MEMBERS_HOST]
 /** Of each node, in the report of a failure. */
 const LINES = 40
 
-export async function simulateCluster(seed: number, options: SimulationOptions = {}): Promise<SimulationResult> {
-  const plan = drawClusterPlan(new SimWorld(seed).stream('plan'))
+export interface ClusterOptions extends SimulationOptions {
+  /** Another plan than the seed's own. */
+  readonly plan?: (drawn: ClusterPlan) => ClusterPlan
+}
+
+export async function simulateCluster(seed: number, options: ClusterOptions = {}): Promise<SimulationResult> {
+  const drawn = drawClusterPlan(new SimWorld(seed).stream('plan'))
+  const plan = options.plan?.(drawn) ?? drawn
   const world = new SimWorld(seed, plan.world)
   world.trace.sink = options.trace
   options.onWorld?.(world)
@@ -43,7 +50,7 @@ export async function simulateCluster(seed: number, options: SimulationOptions =
     hash: world.trace.hash,
     virtualMs: world.now,
     eventCount: world.eventCount,
-    troubles: simulation.troubles,
+    troubles: { ...simulation.troubles, ...countGroups(simulation.history) },
     counts: simulation.counts,
     history: simulation.history.events,
     anomalies: [
@@ -53,6 +60,11 @@ export async function simulateCluster(seed: number, options: SimulationOptions =
     failures: simulation.failures,
     lines: simulation.nodes.flatMap(({ id, host }) => host.lines.slice(-LINES).map(line => `${hostOf(id)} ${line}`)),
   }
+}
+
+function countGroups({ events }: History): Record<string, number> {
+  const commits = events.filter(event => event.type === 'groupCommit').length
+  return commits === 0 ? {} : { 'group commits': commits }
 }
 
 class ClusterSimulation {
@@ -117,6 +129,9 @@ class ClusterSimulation {
     for (let i = 0; i < this.#plan.consumers; i++) {
       this.#take(`reader-${i}`, consume(world.env('readers'), `reader-${i}`, this.#stage, this.counts))
     }
+    const groups = new ClusterGroups(world, this.#plan.groups, this.#stage)
+    const members = groups.start()
+    for (const [name, acting] of members) acting.catch((error: Error) => this.#fail(`${name} gave up: ${error.stack ?? error.message}`))
     if (this.#plan.churn) this.#take('churn', churn(admin, this.#stage, world.stream('churn')))
 
     await this.#troublesOver(admin)
@@ -125,6 +140,8 @@ class ClusterSimulation {
     await sleep(admin.clock, 200 + this.#random.integer(500))
     this.#running = false
     await this.#within(HEAL_MS, Promise.all(this.#actors.values()), () => `${[...this.#actors.keys()].join(', ')} to finish`)
+    await this.#within(HEAL_MS, groups.finish(), 'the groups to read and commit everything')
+    await this.#within(HEAL_MS, Promise.all(members.values()), 'members to leave')
     await this.#within(HEAL_MS, readAll(admin, this.#stage), 'reading everything back')
     await this.#within(HEAL_MS, this.#whole(admin), () => `every replica to be in sync: ${this.#whatIsMissing()}`)
     this.#invariants.checkLogs()

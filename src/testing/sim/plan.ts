@@ -154,7 +154,7 @@ function drawLoad(random: SeededRandom): Plan {
   }
 }
 
-function drawGroup(random: SeededRandom, index: number): GroupPlan {
+export function drawGroup(random: SeededRandom, index: number): GroupPlan {
   const group = `group-${index}`
   const sessionTimeoutMs = random.integerBetween(200, 1500)
   const rebalanceTimeoutMs = random.integerBetween(200, 1500)
