@@ -10,7 +10,7 @@ interface Bundle {
   /** src/index.ts */
   library(): Record<string, unknown>
   /** bin/commands/main.ts */
-  commandLine(): { run(): Promise<void> }
+  commandLine(): { run(forked?: import('node:child_process').ChildProcess[]): Promise<void> }
 }
 
 const fs: Fs = require('node:fs')

@@ -2,6 +2,9 @@
 import { type ClientOptions, withAdmin } from './connection.ts'
 import { counted } from './group.ts'
 import { print, printJson, table } from './output.ts'
+import { askFacts, askLoads, askSettings, NO_SETTINGS } from './status/facts.ts'
+import { statusOf } from './status/status.ts'
+import { statusText } from './status/text.ts'
 
 export async function describe(options: ClientOptions): Promise<void> {
   await withAdmin(options, async admin => {
@@ -40,6 +43,28 @@ export async function describe(options: ClientOptions): Promise<void> {
     if (leaderless.length > 0) await print(`\nWithout a leader: ${some(leaderless)}\n`)
     if (underReplicated.length > 0) await print(`\nNot all replicas in sync: ${some(underReplicated)}\n`)
   })
+}
+
+const LOOK_TIMEOUT_MS = 3000
+const TOPICS_SHOWN = 50
+
+/** As it is now, whoever is not there. */
+export async function status(options: ClientOptions): Promise<void> {
+  const patience = { timeoutMs: LOOK_TIMEOUT_MS }
+  await withAdmin(
+    options,
+    async admin => {
+      const facts = await askFacts(admin, patience)
+      const [settings, loads] = await Promise.all([
+        askSettings(admin, facts, patience).catch(() => NO_SETTINGS),
+        askLoads(admin, facts, patience),
+      ])
+      const found = statusOf(facts, settings, loads)
+      if (options.json) await printJson(found)
+      else await print(statusText(found, { topicCount: TOPICS_SHOWN }))
+    },
+    { answerTimeoutMs: LOOK_TIMEOUT_MS },
+  )
 }
 
 const SHOWN = 20

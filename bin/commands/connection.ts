@@ -10,11 +10,24 @@ const CONNECT_TIMEOUT_MS = 5000
 /** A library waits for a cluster to come back; who types a command wants to know. */
 const OPERATION_TIMEOUT_MS = 20_000
 
+/** For commands that would rather know what the others say than wait for one broker. */
+export interface Patience {
+  readonly answerTimeoutMs?: number
+}
+
 /** Knocks once first, so that a broker that is not there is said to be so at once. */
-export async function withKafka<T>(options: ClientOptions, use: (kafka: Kafka, admin: Admin) => Promise<T>): Promise<T> {
+export async function withKafka<T>(
+  options: ClientOptions,
+  use: (kafka: Kafka, admin: Admin) => Promise<T>,
+  { answerTimeoutMs }: Patience = {},
+): Promise<T> {
   const { Kafka } = await import('../../src/index/kafka.ts')
   const bootstrapServers = options.bootstrapServer
-  const kafka = new Kafka({ bootstrapServers, clientId: 'ottla-cli', connectTimeoutMs: CONNECT_TIMEOUT_MS })
+  const timeouts = {
+    connectTimeoutMs: answerTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    ...(answerTimeoutMs === undefined ? {} : { requestTimeoutMs: answerTimeoutMs }),
+  }
+  const kafka = new Kafka({ bootstrapServers, clientId: 'ottla-cli', ...timeouts })
   try {
     const admin = kafka.admin({ timeoutMs: OPERATION_TIMEOUT_MS })
     // No time for a second try.
@@ -27,6 +40,6 @@ export async function withKafka<T>(options: ClientOptions, use: (kafka: Kafka, a
   }
 }
 
-export function withAdmin<T>(options: ClientOptions, use: (admin: Admin) => Promise<T>): Promise<T> {
-  return withKafka(options, (_, admin) => use(admin))
+export function withAdmin<T>(options: ClientOptions, use: (admin: Admin) => Promise<T>, patience: Patience = {}): Promise<T> {
+  return withKafka(options, (_, admin) => use(admin), patience)
 }

@@ -65,6 +65,8 @@ const CONNECTION: Readonly<Record<string, string>> = {
 }
 
 interface Coded extends Error {
+  /** Of a process whose end this error tells. */
+  readonly exitCode?: number
   readonly code?: string | number
   readonly codeName?: string
 }
@@ -82,7 +84,7 @@ export function explain(error: unknown): Explained {
   const first = chain[0]
   if (first === undefined) return { message: String(error), exitCode: FAILED }
   const usage = first.name === 'ConfigError' || first.constructor.name === 'ConfigError'
-  return { message: withAdvice(first.message, LOCAL[String(first.code)]), exitCode: usage ? USAGE : FAILED }
+  return { message: withAdvice(first.message, LOCAL[String(first.code)]), exitCode: first.exitCode ?? (usage ? USAGE : FAILED) }
 }
 
 const LOCAL: Readonly<Record<string, string>> = {

@@ -1,4 +1,5 @@
 // What can be typed. The commands themselves are loaded when they run, so `--help` and mistakes answer at once.
+import type { ChildProcess } from 'node:child_process'
 import { Command, CommanderError, Option } from 'commander'
 import { explain, OK, USAGE } from './failure.ts'
 import { finish } from './output.ts'
@@ -11,7 +12,7 @@ Environment: OTTLA_BOOTSTRAP_SERVER is the default of -b. For start, OTTLA_LOG_R
 /** Appends each use of a repeatable option. */
 const collect = (value: string, previous: string[]) => [...previous, value]
 
-function program(): Command {
+function program(forked: readonly ChildProcess[]): Command {
   const ottla = new Command('ottla')
     .description('Apache Kafka rebuilt in TypeScript: a broker, and a client for any Kafka.')
     .version(version(), '-V, --version', 'print the version')
@@ -19,7 +20,8 @@ function program(): Command {
       'after',
       `${EXIT_CODES}\n\nFirst steps:\n  ottla start\n  ottla produce greetings      (type a line, Ctrl-D ends)\n  ottla consume greetings --from-beginning`,
     )
-  addStart(ottla)
+  addStart(ottla, forked)
+  addNode(ottla)
   addTopic(ottla)
   addPartition(ottla)
   addProduce(ottla)
@@ -27,6 +29,7 @@ function program(): Command {
   addGroup(ottla)
   addConfig(ottla)
   addCluster(ottla)
+  addQuorum(ottla)
   return ottla
 }
 
@@ -41,20 +44,61 @@ function client(command: Command): Command {
     .option('--json', 'print JSON, one object a line')
 }
 
-function addStart(ottla: Command): void {
+function addStart(ottla: Command, forked: readonly ChildProcess[]): void {
   ottla
     .command('start')
-    .description('Start a broker in this terminal; Ctrl-C stops it.')
+    .description('Start a broker in this terminal, or with -n a cluster on this machine; Ctrl-C stops it.')
+    .option('-n, --nodes <n>', 'so many nodes, each in a process of its own, on PORT, PORT+1, …')
     .option('-d, --data <dir>', 'data directory, made when missing (default: log.dirs of the settings, else ./ottla-data)')
     .option('--memory', 'keep everything in memory; all is gone at the end')
     .option('-p, --port <n>', 'port to listen on, 0 for any free one (default: 9092)')
     .option('-c, --config <file>', "a server.properties with Kafka's keys")
-    .option('-X, --set <key=value>', 'one setting, above file and environment; repeatable', collect, [])
+    .option('-X, --set <key=value>', 'one setting, above file and environment; repeatable; with -n, 2:key=value is for node 2', collect, [])
+    .option('--node-id <n>', 'the number of this node among those of its cluster (default: 1)')
+    .option('--controller-quorum-voters <id@host:port,…>', 'a cluster on several machines: who votes, by internal address')
+    .option('--join <host:port,…>', 'a broker that joins a cluster: internal addresses of nodes that are there')
+    .option('--roles <role,…>', 'what this node does: broker, controller, or both')
+    .option('--host <name>', 'listen on all interfaces, and be known by this name (default: this machine alone)')
+    .option('--internal-port <n>', 'port for the other nodes (default: port + 1000)')
+    .option('--cluster-secret-file <file>', 'what the nodes know each other by, the same text on each machine')
+    .addOption(new Option('--member <id>').hideHelp())
     .addOption(
       new Option('--log-level <level>', 'how much to say on standard error').choices(['debug', 'info', 'warn', 'error']).default('warn'),
     )
     .option('--json', 'print the ready line, and log, as JSON')
-    .action(async options => (await import('./start.ts')).start(options))
+    .addHelpText(
+      'after',
+      `
+A cluster on this machine, its data in DIR/node-1 and so on. The same command brings it back; \`ottla node\` kills, pauses and starts its nodes:
+  ottla start -n 3
+A cluster on several machines: the same command on each, with its own number and name:
+  ottla start --node-id 1 --host one.example --cluster-secret-file secret \\
+    --controller-quorum-voters 1@one.example:10092,2@two.example:10092,3@three.example:10092`,
+    )
+    .action(async options => (await import('./start.ts')).start(options, forked))
+}
+
+function addNode(ottla: Command): void {
+  const node = ottla.command('node').description('Look after the nodes of a cluster that `ottla start -n` runs on this machine.')
+  const local = (command: Command) =>
+    command
+      .option('-d, --data <dir>', 'the data directory of the cluster', './ottla-data')
+      .option('--json', 'print JSON, one object a line')
+  local(node.command('list'))
+    .description('Show what each node does.')
+    .action(async options => (await import('./node.ts')).list(options))
+  const actions = [
+    ['kill', 'End nodes at once, as a crash would (SIGKILL).'],
+    ['stop', 'End nodes in order: what they lead is handed over first.'],
+    ['pause', 'Freeze nodes (SIGSTOP): they keep their connections and say nothing.'],
+    ['resume', 'Let paused nodes go on.'],
+    ['start', 'Start nodes again that were killed, stopped, or died.'],
+  ] as const
+  for (const [action, description] of actions) {
+    local(node.command(`${action} <id...>`))
+      .description(description)
+      .action(async (ids, options) => (await import('./node.ts')).act(action, ids, options))
+  }
 }
 
 function addTopic(ottla: Command): void {
@@ -183,6 +227,20 @@ function addCluster(ottla: Command): void {
   client(cluster.command('describe'))
     .description('Show brokers, what they lead, and partitions that lack something.')
     .action(async options => (await import('./cluster.ts')).describe(options))
+  client(cluster.command('status'))
+    .description('Show what is up, who leads, what is out of sync, and how the metadata quorum is.')
+    .action(async options => (await import('./cluster.ts')).status(options))
+  client(cluster.command('watch'))
+    .description('The same as a live screen, with what happens; elsewhere than on a terminal, a line an event.')
+    .option('--interval-ms <n>', 'look so often', '500')
+    .action(async options => (await import('./watch.ts')).watch(options))
+}
+
+function addQuorum(ottla: Command): void {
+  const quorum = ottla.command('quorum').description('Look at the nodes that agree on the metadata.')
+  client(quorum.command('describe'))
+    .description('Show who leads the metadata log, who votes, who follows, and how far behind each is.')
+    .action(async options => (await import('./quorum.ts')).describe(options))
 }
 
 function addConfig(ottla: Command): void {
@@ -206,8 +264,8 @@ function unknownHelp(error: CommanderError): number {
   return error.exitCode === 0 ? OK : USAGE
 }
 
-async function main(): Promise<number> {
-  const ottla = program()
+async function main(forked: readonly ChildProcess[]): Promise<number> {
+  const ottla = program(forked)
   const strict = (command: Command): void => {
     command.exitOverride().showHelpAfterError('(add --help for what can be typed)')
     for (const sub of command.commands) strict(sub)
@@ -228,7 +286,10 @@ async function main(): Promise<number> {
   }
 }
 
-/** Does what was typed, and ends the process. */
-export async function run(): Promise<void> {
-  await finish(await main())
+/**
+ * Does what was typed, and ends the process.
+ * @param forked  processes that wait to become the nodes of `start -n` (bin/members.ts)
+ */
+export async function run(forked: readonly ChildProcess[] = []): Promise<void> {
+  await finish(await main(forked))
 }

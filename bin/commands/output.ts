@@ -23,10 +23,13 @@ export function remark(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(text)
 }
 
+/** 12, -1, 1,234, 1.2 MB, 12 s ago */
+const NUMBER = /^(-?[\d.,]+( ?([kMGTP]?B|ms|s|min|h))?( ago)?)?$/
+
 /** Columns as wide as their widest cell; columns of numbers to the right. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map(row => (row[column] ?? '').length)))
-  const right = head.map((_, column) => rows.length > 0 && rows.every(row => /^-?[\d,]*$/.test(row[column] ?? '')))
+  const right = head.map((_, column) => rows.length > 0 && rows.every(row => NUMBER.test(row[column] ?? '')))
   const line = (cells: readonly string[]) =>
     head
       .map((_, column) => (right[column] ? (cells[column] ?? '').padStart(widths[column]!) : (cells[column] ?? '').padEnd(widths[column]!)))

@@ -1,51 +1,85 @@
-// `ottla start`: one node in this process, until a signal.
-import { readFileSync } from 'node:fs'
-import type { Logger, LogLevel } from '../../src/index.ts'
-import { settings, UsageError, whole } from './failure.ts'
+// `ottla start`: one node in this process, until a signal. With -n: start-cluster.ts, whose processes are nodes like this one.
+import type { ChildProcess } from 'node:child_process'
+import { preloadNode } from '../../src/index/preload.ts'
+import type { Logger, LogLevel, RunningNode, StartNodeOptions } from '../../src/index.ts'
+import { UsageError, whole } from './failure.ts'
+import { refuseCluster } from './local/cluster-file.ts'
+import { joinParent } from './local/member.ts'
+import { dataDirectory, givenSettings } from './node-settings.ts'
 import { print, printJson } from './output.ts'
+import { type PlaceOptions, placeOf } from './place.ts'
 
-export interface StartOptions {
+export interface StartOptions extends PlaceOptions {
   readonly data?: string
   readonly memory?: true
-  readonly port?: string
+  readonly nodes?: string
+  /** Forked by `start -n`, as this node. */
+  readonly member?: string
   readonly config?: string
   readonly set: readonly string[]
   readonly logLevel: LogLevel
   readonly json?: true
 }
 
-/** Variables that configure something else than the node. */
-const NOT_SETTINGS = /^OTTLA_(BOOTSTRAP_SERVER|COMPAT_.*|BENCH_.*|TEST_.*)$/
+/** Of `-n`: more have no use on one machine. */
+const MOST_NODES = 9
 
-export async function start(options: StartOptions): Promise<void> {
-  const { startNode } = await import('../../src/index/start-node.ts')
-  const file = options.config === undefined ? {} : await readConfig(options.config)
-  const typed = { ...fromEnvironment(process.env), ...settings('-X', options.set) }
-  const config = { ...file, ...typed }
-  const directory = options.data ?? config['log.dirs']?.split(',')[0]?.trim() ?? config['log.dir'] ?? './ottla-data'
-  const port = options.port === undefined ? defaultPort(config) : whole('--port', options.port, 0, 65_535)
+/** @param forked  processes that wait to become the nodes of a cluster */
+export async function start(options: StartOptions, forked: readonly ChildProcess[] = []): Promise<void> {
+  if (options.member !== undefined) return startMember()
+  const nodeCount = options.nodes === undefined ? 1 : whole('-n', options.nodes, 1, MOST_NODES)
+  if (nodeCount > 1) return (await import('./start-cluster.ts')).startCluster(options, nodeCount, forked)
+  const given = await givenSettings(options)
+  const config = { ...given.config, ...placeOf(options, given.config) }
+  const directory = dataDirectory(options.data, config)
+  if (!options.memory) refuseCluster(directory)
+  const port = options.port === undefined || options.host !== undefined ? defaultPort(config) : whole('--port', options.port, 0, 65_535)
   // From here on, so that a signal that follows the ready line finds us listening.
   const signal = signalled()
-  const node = await startNode({
-    ...(options.memory ? { memory: true } : { dataDirectory: directory }),
-    ...(port === undefined ? {} : { port }),
-    config,
-    logger: loggerTo(process.stderr, options.logLevel, options.json === true),
-    // A server.properties made for Apache Kafka may hold much that means nothing here; what was typed for us must mean something.
-    onUnknownKey(key, sentence) {
-      if (key in typed) throw new UsageError(sentence)
-      process.stderr.write(`ottla: ${options.config}: ${sentence}\n`)
+  await runNode({
+    start: {
+      ...(options.memory ? { memory: true } : { dataDirectory: directory }),
+      ...(port === undefined ? {} : { port }),
+      config,
+      logger: loggerTo(process.stderr, options.logLevel, options.json === true),
+      onUnknownKey: given.onUnknownKey,
     },
+    async ready({ bootstrapServers: bootstrap, nodeId, port: bound }) {
+      if (options.json) await printJson({ event: 'ready', bootstrap, nodes: [{ id: nodeId, pid: process.pid, port: bound }] })
+      else
+        await print(
+          `Ottla is ready at ${bootstrap} (node ${nodeId}, ${options.memory ? 'in memory' : `data in ${directory}`}). Ctrl-C stops it.\n`,
+        )
+    },
+    end: signal,
   })
+}
 
-  const { bootstrapServers: bootstrap, nodeId, port: bound } = node
-  if (options.json) await printJson({ event: 'ready', bootstrap, nodes: [{ id: nodeId, pid: process.pid, port: bound }] })
-  else
-    await print(
-      `Ottla is ready at ${bootstrap} (node ${nodeId}, ${options.memory ? 'in memory' : `data in ${directory}`}). Ctrl-C stops it.\n`,
-    )
+/** Its parent says what to be, and when to end. What is needed is loaded meanwhile. */
+async function startMember(): Promise<void> {
+  const parent = joinParent()
+  if (parent === undefined) throw new UsageError('--member is for the processes of `ottla start -n` alone')
+  await preloadNode()
+  const { directory, port, config, logLevel, json } = await parent.settings
+  await runNode({
+    start: { dataDirectory: directory, port, config, logger: loggerTo(process.stderr, logLevel, json) },
+    ready: async () => parent.ready(),
+    end: parent.stop,
+  })
+}
 
-  const failure = await Promise.race([signal, node.failed])
+interface Run {
+  readonly start: StartNodeOptions
+  readonly ready: (node: RunningNode) => Promise<void>
+  /** Settles when the node is to end. */
+  readonly end: Promise<void>
+}
+
+async function runNode({ start: options, ready, end }: Run): Promise<void> {
+  const { startNode } = await import('../../src/index/start-node.ts')
+  const node = await startNode(options)
+  await ready(node)
+  const failure = await Promise.race([end, node.failed])
   if (failure instanceof Error) throw failure
   await node.close()
   // A disk that fails under the last writes: nothing acknowledged is lost, but the next start recovers as after a crash, and that is worth a 1.
@@ -72,25 +106,6 @@ function signalled(): Promise<void> {
       })
     }
   })
-}
-
-async function readConfig(path: string): Promise<Record<string, string>> {
-  const { parseProperties } = await import('../../src/index.ts')
-  try {
-    return parseProperties(readFileSync(path, 'utf8'))
-  } catch (error) {
-    throw new UsageError(`--config ${path}: ${(error as Error).message}`)
-  }
-}
-
-/** OTTLA_LOG_RETENTION_MS → log.retention.ms */
-function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
-  const found: Record<string, string> = {}
-  for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith('OTTLA_') || value === undefined || NOT_SETTINGS.test(name)) continue
-    found[name.slice('OTTLA_'.length).toLowerCase().replaceAll('_', '.')] = value
-  }
-  return found
 }
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
