@@ -1,7 +1,8 @@
 // The shell around all partitions this broker holds: it follows the metadata log. A committed change opens a log, begins or ends a leadership, or
 // deletes; nothing else does. Leadership never survives a process (docs/ARCHITECTURE.md, rule 2): until our own registration is committed, logs
 // are opened and nothing leads.
-import type { Env } from '../env/env.ts'
+// What a leader knows of its followers is in replica.ts; what they fetch in follower-fetches.ts; how this broker follows others in following.ts.
+import type { Env, Timer } from '../env/env.ts'
 import { folderNameOf } from '../log/home.ts'
 import type { LogStore, Verdict } from '../log/log-store.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
@@ -9,7 +10,13 @@ import type { ImageChange, MetadataImage, PartitionImage, TopicImage } from '../
 import { KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION } from '../protocol/errors.ts'
 import type { Uuid } from '../util/uuid.ts'
 import type { ProduceRoom } from './disk-room.ts'
-import { LocalReplica, type TopicSettings } from './local-replica.ts'
+import { FollowedLeaders } from './followed-leaders.ts'
+import { type FollowerAnswer, FollowerFetches } from './follower-fetches.ts'
+import { IsrProposals } from './isr-proposals.ts'
+import { LocalReplica, type ReplicaWorld, type TopicSettings } from './local-replica.ts'
+import { decodePromises } from './promises.ts'
+import type { BrokerState } from './replica.ts'
+import type { FollowerPeer, FollowerSettings, ReplicationWorld } from './replication.ts'
 
 /** What recovery found in one partition; goes to the controller with the registration. */
 export interface ReplicaVerdict {
@@ -48,10 +55,14 @@ export interface ReplicasOptions {
   readonly ruin: (topicId: Uuid, partition: number) => void
   /** A leadership of ours began (the replica's `leader` is set) or ended. */
   readonly roleChanged?: (replica: LocalReplica) => void
+  readonly world: ReplicationWorld
+  readonly follower: FollowerSettings
   readonly fail: (error: Error) => void
 }
 
 const OPENED_AT_ONCE = 32
+/** Looks at who lags, in the time that one may lag. */
+const TICKS_PER_LAG = 3
 
 export class Replicas {
   readonly #env: Env
@@ -60,12 +71,35 @@ export class Replicas {
   /** By topic; forgotten when any configuration changes. */
   readonly #settings = new Map<string, TopicSettings>()
   readonly #opening = new Turnstile(OPENED_AT_ONCE)
-  #registered = false
+  readonly #world: ReplicaWorld
+  readonly #followers: FollowerFetches
+  readonly #leaders: FollowedLeaders
+  readonly #proposals: IsrProposals
+  /** Of our registration; -1 before it. */
+  #brokerEpoch = -1
+  #lastLeaseMs = Number.NEGATIVE_INFINITY
+  #tick: Timer | undefined
   #closed = false
 
   constructor(env: Env, options: ReplicasOptions) {
     this.#env = env
     this.#options = options
+    const { world, follower: settings, fail } = options
+    const self = () => ({ brokerId: options.nodeId, brokerEpoch: this.#brokerEpoch })
+    this.#followers = new FollowerFetches(env, {
+      image: world.image,
+      replicaOf: (topicId, partition) => this.#replicaOf(topicId, partition),
+    })
+    this.#leaders = new FollowedLeaders(env, { world, settings, self, fail })
+    this.#proposals = new IsrProposals(env, { world, self })
+    this.#world = {
+      clock: env.clock,
+      room: options.room,
+      leaseUntil: world.leaseUntil,
+      roleChanged: replica => options.roleChanged?.(replica),
+      proposes: (replica, proposal) => this.#proposals.propose(replica, proposal),
+      followerProgressed: replica => this.#leaders.progressed(replica),
+    }
   }
 
   /**
@@ -91,7 +125,8 @@ export class Replicas {
     for (const change of changes) {
       switch (change.type) {
         case 'brokerChanged':
-          if (change.broker?.incarnationId === this.#options.incarnationId) this.#registered = true
+          if (change.broker?.incarnationId === this.#options.incarnationId) this.#registered(change.broker.brokerEpoch)
+          else this.#brokerChanged(change.brokerId)
           break
         case 'partitionChanged':
           if (this.#isOurs(change.partition)) this.#want(this.#slotFor(change.topic, change.partition), change.partition)
@@ -108,6 +143,7 @@ export class Replicas {
         default:
       }
     }
+    this.#followers.imageMoved()
   }
 
   /** Settles when everything the metadata log has said of these topics so far is done. */
@@ -139,6 +175,80 @@ export class Replicas {
     return slot !== undefined && state.leader === this.#options.nodeId && !slot.busy ? KAFKA_STORAGE_ERROR : NOT_LEADER_OR_FOLLOWER
   }
 
+  /** @returns the replica when consumers may read here, from the leader or a follower (KIP-392), else the error code to answer */
+  readableOf(topic: TopicImage, partition: number): LocalReplica | number {
+    const replica = this.leaderOf(topic, partition)
+    if (typeof replica !== 'number') return replica
+    const followed = this.#replicaOf(topic.topicId, partition)
+    return followed?.following === undefined ? replica : followed
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------------- replication
+
+  /** Method 4: a follower fetches. @throws ProtocolError the sender is no follower of ours */
+  answerFollower(payload: Buffer, peer: FollowerPeer): Promise<FollowerAnswer> {
+    return this.#followers.answer(payload, peer)
+  }
+
+  /** Method 5: what a follower promises. @throws ProtocolError it cannot be read */
+  promised(payload: Buffer, { nodeId: brokerId }: Pick<FollowerPeer, 'nodeId'>): void {
+    const { brokerEpoch, promises } = decodePromises(payload)
+    for (const { topicId, partition, leaderEpoch, ackableOffset } of promises) {
+      this.#replicaOf(topicId, partition)?.followerPromised({ brokerId, brokerEpoch, leaderEpoch, ackableOffset })
+    }
+  }
+
+  /** To be called whenever the lease on our registration was prolonged. */
+  leaseRenewed(): void {
+    const wasOver = this.#env.clock.now() > this.#lastLeaseMs
+    this.#lastLeaseMs = this.#options.world.leaseUntil()
+    if (wasOver) for (const replica of this.all()) replica.leaseRenewed()
+  }
+
+  #replicaOf(topicId: Uuid, partition: number): LocalReplica | undefined {
+    return this.#slots.get(topicId)?.[partition]?.replica
+  }
+
+  #brokerState(brokerId: number): BrokerState {
+    const broker = this.#options.world.image().brokers.get(brokerId)
+    return { brokerId, brokerEpoch: broker?.brokerEpoch ?? -1, isLive: broker?.fenced === false && !broker.shuttingDown }
+  }
+
+  #brokerStates(state: PartitionImage): BrokerState[] {
+    return state.replicas.map(brokerId => this.#brokerState(brokerId))
+  }
+
+  /** What others lead is followed from now on; what this broker led before it leads no more, and the change that says so comes with the registration. */
+  #registered(brokerEpoch: number): void {
+    if (this.#brokerEpoch === brokerEpoch) return
+    this.#brokerEpoch = brokerEpoch
+    for (const slots of this.#slots.values()) {
+      for (const slot of slots) {
+        if (slot?.wanted !== undefined && slot.wanted.leader !== this.#options.nodeId) this.#want(slot, slot.wanted)
+      }
+    }
+  }
+
+  #brokerChanged(brokerId: number): void {
+    const broker = this.#brokerState(brokerId)
+    for (const replica of this.all()) replica.brokerChanged(broker)
+    if (broker.isLive) this.#leaders.isBack(brokerId)
+  }
+
+  /** Who lags is looked for while anybody leads others. */
+  #tickLater(): void {
+    if (this.#tick !== undefined || this.#closed) return
+    this.#tick = this.#env.clock.setTimer(this.#options.follower.lagTimeMaxMs / TICKS_PER_LAG, () => {
+      this.#tick = undefined
+      let leadsOthers = false
+      for (const replica of this.all()) {
+        replica.tick()
+        if (replica.leader !== undefined && replica.leader.followers.size > 0) leadsOthers = true
+      }
+      if (leadsOthers) this.#tickLater()
+    })
+  }
+
   /** Whether clients may be sent here for this partition. */
   serves(topicId: Uuid, partition: number): boolean {
     return this.#slots.get(topicId)?.[partition]?.replica?.leader !== undefined
@@ -150,9 +260,8 @@ export class Replicas {
   }
 
   /** Deletes what of a log lies below its start, in the background: the records are gone already. */
-  dropExpired({ leader, log }: LocalReplica): void {
-    if (leader === undefined) return
-    log.deleteExpiredSegments(leader.highWatermark, this.#env.clock.wallTime()).catch(error => this.#options.fail(error))
+  dropExpired({ highWatermark, log }: LocalReplica): void {
+    log.deleteExpiredSegments(highWatermark, this.#env.clock.wallTime()).catch(error => this.#options.fail(error))
   }
 
   /** Logs that met a full disk take records again. */
@@ -162,12 +271,17 @@ export class Replicas {
 
   /** Answers every parked fetch now; used when the node closes. */
   releaseFetches(): void {
+    this.#followers.close()
     for (const replica of this.all()) replica.fetchWaits.disturbed()
   }
 
   /** Ends all leaderships. The logs belong to the store, which is closed after this. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#tick?.cancel()
+    this.#followers.close()
+    this.#leaders.close()
+    this.#proposals.close()
     await this.allSettled()
     for (const replica of this.all()) replica.resign()
   }
@@ -195,7 +309,7 @@ export class Replicas {
 
   #want(slot: Slot, wanted: PartitionImage | undefined): void {
     slot.wanted = wanted
-    if (wanted === undefined || wanted.leader !== this.#options.nodeId) slot.replica?.resign()
+    if (slot.replica !== undefined && !this.#isInRole(slot.replica, wanted)) this.#resign(slot.replica)
     if (slot.busy || this.#closed) return
     slot.busy = true
     slot.settling = this.#settle(slot)
@@ -220,10 +334,24 @@ export class Replicas {
     }
     if (slot.replica === undefined || slot.isDamaged) await this.#open(slot)
     const replica = slot.replica!
-    if (!this.#registered || wanted.leader !== this.#options.nodeId) replica.resign()
-    else if (replica.leader?.leaderEpoch === wanted.leaderEpoch) replica.isrCommitted(wanted, this.#minIsrOf(slot))
+    if (this.#brokerEpoch === -1 || wanted.leader === -1) this.#resign(replica)
+    else if (wanted.leader !== this.#options.nodeId) await this.#follow(slot, replica, wanted)
+    else if (replica.leader?.leaderEpoch === wanted.leaderEpoch)
+      replica.isrCommitted(wanted, this.#brokerStates(wanted), this.#minIsrOf(slot))
     else await this.#lead(slot, replica, wanted)
     return slot.wanted === wanted && !slot.isDamaged
+  }
+
+  /** Leads, or follows, as the metadata log has it. */
+  #isInRole({ leader, following }: LocalReplica, wanted: PartitionImage | undefined): boolean {
+    if (wanted === undefined) return false
+    if (wanted.leader === this.#options.nodeId) return leader !== undefined
+    return following?.leaderId === wanted.leader && following.leaderEpoch === wanted.leaderEpoch
+  }
+
+  #resign(replica: LocalReplica): void {
+    this.#leaders.unfollow(replica)
+    replica.resign()
   }
 
   async #open(slot: Slot): Promise<void> {
@@ -238,16 +366,15 @@ export class Replicas {
         config: this.#settingsOf(topic).log,
         leaderEpoch: slot.wanted?.leaderEpoch,
         onProgress: () => slot.replica?.logProgressed(),
-        isAwaited: () => slot.replica !== undefined && slot.replica.fetchWaits.size > 0,
+        isAwaited: () => slot.replica?.isAwaited === true,
         onDamage: (damaged: PartitionLog) => this.#damaged(slot, damaged),
       }
-      const { store, room, ruin } = this.#options
+      const { store, ruin } = this.#options
       const { log, verdict, loose } = await (again ? store.reopenDamaged(options) : store.openPartition(options))
       slot.isDamaged = false
       slot.verdict = { topicId, partition, verdict, loose }
       slot.corruptSince = verdict === 'corrupt' ? slot.wanted?.leaderEpoch : undefined
-      slot.replica = new LocalReplica({ topic, topicId, partition, log, room })
-      slot.replica.onRole = this.#options.roleChanged
+      slot.replica = new LocalReplica({ topic, topicId, partition, log, world: this.#world })
       if (again) ruin(topicId, partition)
     } finally {
       this.#opening.leave()
@@ -258,26 +385,49 @@ export class Replicas {
   #damaged(slot: Slot, log: PartitionLog): void {
     if (slot.replica?.log !== log || slot.isDamaged || this.#closed) return
     slot.isDamaged = true
-    slot.replica.resign()
+    this.#resign(slot.replica)
     this.#env.logger.log('error', 'stopped leading: the log is damaged', { topic: slot.topic, partition: slot.partition })
     if (slot.wanted !== undefined) this.#want(slot, slot.wanted)
   }
 
   async #lead(slot: Slot, replica: LocalReplica, state: PartitionImage): Promise<void> {
-    if (slot.corruptSince !== undefined) {
-      if (state.leaderEpoch <= slot.corruptSince) return
-      await replica.log.acceptDamage()
-      slot.corruptSince = undefined
-      this.#env.logger.log('warn', 'accepted what is left of a corrupt log', {
-        topic: slot.topic,
-        partition: slot.partition,
-        logEndOffset: replica.log.logEndOffset,
-      })
-    }
-    if (slot.isDamaged) return
+    this.#resign(replica)
+    await replica.changing
+    if (slot.corruptSince !== undefined && state.leaderEpoch <= slot.corruptSince) return
+    await this.#acceptDamage(slot, replica)
+    if (slot.isDamaged || slot.wanted?.leaderEpoch !== state.leaderEpoch) return
     replica.log.beginEpoch(state.leaderEpoch)
-    replica.lead({ brokerId: this.#options.nodeId, state, minInsyncReplicas: this.#minIsrOf(slot) })
+    replica.lead({
+      brokerId: this.#options.nodeId,
+      brokerEpoch: this.#brokerEpoch,
+      state,
+      replicas: this.#brokerStates(state),
+      minInsyncReplicas: this.#minIsrOf(slot),
+      lagTimeMaxMs: this.#options.follower.lagTimeMaxMs,
+    })
+    if (state.replicas.length > 1) this.#tickLater()
     this.#env.logger.log('info', 'became leader', { topic: slot.topic, partition: slot.partition, leaderEpoch: state.leaderEpoch })
+  }
+
+  /** What is left of a damaged log is filled from the leader. */
+  async #follow(slot: Slot, replica: LocalReplica, state: PartitionImage): Promise<void> {
+    if (this.#isInRole(replica, state)) return
+    this.#resign(replica)
+    await replica.changing
+    await this.#acceptDamage(slot, replica)
+    if (slot.isDamaged || slot.wanted?.leaderEpoch !== state.leaderEpoch || slot.wanted.leader !== state.leader) return
+    const { leader: leaderId, leaderEpoch } = state
+    replica.follow({ leaderId, leaderEpoch })
+    this.#leaders.follow(replica, { leaderId, leaderEpoch })
+    this.#env.logger.log('info', 'became follower', { topic: slot.topic, partition: slot.partition, leaderId, leaderEpoch })
+  }
+
+  async #acceptDamage(slot: Slot, { log }: LocalReplica): Promise<void> {
+    if (slot.corruptSince === undefined) return
+    await log.acceptDamage()
+    slot.corruptSince = undefined
+    const { topic, partition } = slot
+    this.#env.logger.log('warn', 'accepted what is left of a corrupt log', { topic, partition, logEndOffset: log.logEndOffset })
   }
 
   #settingsOf(topic: string): TopicSettings {
@@ -291,7 +441,7 @@ export class Replicas {
   }
 
   async #delete(slot: Slot): Promise<void> {
-    slot.replica?.resign()
+    if (slot.replica !== undefined) this.#resign(slot.replica)
     slot.replica = undefined
     slot.isDamaged = false
     await this.#options.store.deletePartition(slot.topicId, slot.partition)
@@ -308,7 +458,7 @@ export class Replicas {
         if (slot?.replica === undefined || slot.wanted === undefined || (topic !== undefined && slot.topic !== topic)) continue
         const settings = this.#settingsOf(slot.topic)
         slot.replica.log.configure(settings.log)
-        slot.replica.isrCommitted(slot.wanted, settings.minInsyncReplicas)
+        slot.replica.isrCommitted(slot.wanted, this.#brokerStates(slot.wanted), settings.minInsyncReplicas)
       }
     }
   }

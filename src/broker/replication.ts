@@ -1,6 +1,6 @@
 // What replication needs of the node around it, and what the node hands it: the world that a broker's replicas live in.
 // Out of it: fetches and promises to leaders, changes of in-sync sets to the controller. Into it: fetches and promises of followers
-// (Replicas.answerFollower, Replicas.promised), the lease (Replicas.leaseRenewed) and the metadata log (Replicas.apply).
+// (Replicas.answerFollower, Replicas.promised), the lease (Replicas.leaseRenewed, with every new one) and the metadata log (Replicas.apply).
 import type { MetadataImage } from '../metadata/image.ts'
 import type { Uuid } from '../util/uuid.ts'
 
@@ -37,8 +37,6 @@ export interface IsrAnswer {
 export interface ReplicationWorld {
   /** What is agreed and applied here. */
   image(): MetadataImage
-  /** Of the registration in force; -1 before it. */
-  brokerEpoch(): number
   /** Until when (clock.now()) this broker may acknowledge for its partitions; infinite for a quorum of one. */
   leaseUntil(): number
   /** To the active controller, wherever it is. Rejects with anything when the outcome is not known: it is asked again. */
@@ -60,7 +58,6 @@ export interface FollowerPeer {
 export interface FollowerSettings {
   readonly lagTimeMaxMs: number
   readonly fetchWaitMaxMs: number
-  readonly fetchMinBytes: number
   /** Of one partition in one answer; a larger batch comes alone. */
   readonly fetchMaxBytes: number
   readonly fetchResponseMaxBytes: number
@@ -68,7 +65,7 @@ export interface FollowerSettings {
 }
 
 /** A broker that has no others: what it leads it leads alone. */
-export const ALONE: Omit<ReplicationWorld, 'image' | 'brokerEpoch'> = {
+export const ALONE: Omit<ReplicationWorld, 'image'> = {
   leaseUntil: () => Number.POSITIVE_INFINITY,
   alterPartition: () => Promise.reject(new Error('this broker is alone')),
   fetchFrom: () => Promise.reject(new Error('this broker is alone')),
@@ -78,7 +75,6 @@ export const ALONE: Omit<ReplicationWorld, 'image' | 'brokerEpoch'> = {
 export const DEFAULT_FOLLOWER_SETTINGS: FollowerSettings = {
   lagTimeMaxMs: 1500,
   fetchWaitMaxMs: 500,
-  fetchMinBytes: 1,
   fetchMaxBytes: 1024 * 1024,
   fetchResponseMaxBytes: 10 * 1024 * 1024,
   fetchBackoffMs: 100,

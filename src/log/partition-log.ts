@@ -505,7 +505,6 @@ export class PartitionLog {
   /**
    * Cuts the log so that it ends at `offset`, or before the batch that holds it. Nothing may be appended meanwhile. An epoch that begins at the end
    * without records is forgotten.
-   * @param offset  at or above the log start
    */
   truncateTo(offset: number): Promise<void> {
     return this.#alone(() => cutLog(this.#cuttable(), offset))

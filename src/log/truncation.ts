@@ -24,10 +24,10 @@ export interface CutLog {
   become(o: { segments: Segment[]; logStartOffset: number; logEndOffset: number; producers: ProducerState }): void
 }
 
-/** The log ends at `offset`, or before the batch that holds it. */
-export async function cutLog(log: CutLog, offset: number): Promise<void> {
+/** The log ends at `upTo`, or before the batch that holds it, or where it starts. */
+export async function cutLog(log: CutLog, upTo: number): Promise<void> {
   const { home, writer, checkpoints, epochs, logStartOffset } = log
-  assert(offset >= logStartOffset, `truncation to ${offset}, the log starts at ${logStartOffset}`)
+  const offset = Math.max(upTo, logStartOffset)
   if (offset >= log.logEndOffset) {
     // Nothing was written under an epoch that begins at the end. Where the leader does not know it, to be asked about it again leads nowhere.
     epochs.change(stored => stored.truncateFromEnd(log.logEndOffset))

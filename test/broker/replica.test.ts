@@ -1,18 +1,43 @@
 import { describe, expect, test } from 'vitest'
-import { becomeLeader, hasEnoughReplicas, knowsLatest, type LeaderReplica, step } from '../../src/broker/replica.ts'
+import {
+  becomeLeader,
+  hasEnoughReplicas,
+  knowsLatest,
+  type LeaderReplica,
+  type ReplicaEvent,
+  step as stepAt,
+} from '../../src/broker/replica.ts'
+
+const NOW = 1000
+
+function step(replica: LeaderReplica, event: ReplicaEvent) {
+  return stepAt(replica, event, NOW)
+}
+
+function broker(brokerId: number) {
+  return { brokerId, brokerEpoch: 100 + brokerId, isLive: true }
+}
 
 function leader(o: Partial<Parameters<typeof becomeLeader>[0]> = {}): LeaderReplica {
-  return becomeLeader({
-    brokerId: 1,
-    leaderEpoch: 5,
-    partitionEpoch: 3,
-    isr: [1],
-    effectiveMinIsr: 1,
-    logEndOffset: 10,
-    ackableOffset: 10,
-    highWatermark: 0,
-    ...o,
-  })
+  return becomeLeader(
+    {
+      brokerId: 1,
+      brokerEpoch: 101,
+      leaderEpoch: 5,
+      partitionEpoch: 3,
+      isr: [1],
+      replicas: [broker(1), broker(2)],
+      effectiveMinIsr: 1,
+      lagTimeMaxMs: 1500,
+      leaseUntilMs: Number.POSITIVE_INFINITY,
+      logStartOffset: 0,
+      logEndOffset: 10,
+      ackableOffset: 10,
+      highWatermark: 0,
+      ...o,
+    },
+    NOW,
+  )
 }
 
 describe('the high watermark of a leader alone', () => {
@@ -48,19 +73,21 @@ describe('the high watermark of a larger in-sync set', () => {
     const replica = leader({ isr: [1, 2], effectiveMinIsr: 1, highWatermark: 6 })
     expect(replica.highWatermark).toBe(6)
     expect(step(replica, { type: 'ackable', endOffset: 10 })).toEqual([])
-    expect(step(replica, { type: 'isrCommitted', isr: [1], partitionEpoch: 4 })).toEqual([{ type: 'advancedHighWatermark', offset: 10 }])
+    expect(step(replica, { type: 'isrCommitted', isr: [1], partitionEpoch: 4, replicas: [broker(1), broker(2)] })).toEqual([
+      { type: 'advancedHighWatermark', offset: 10 },
+    ])
   })
 
   test('stands still while the set is below min ISR', () => {
     const replica = leader({ isr: [1], effectiveMinIsr: 2, highWatermark: 6 })
-    expect(hasEnoughReplicas(replica)).toBe(false)
+    expect(hasEnoughReplicas(replica, NOW)).toBe(false)
     expect(step(replica, { type: 'ackable', endOffset: 10 })).toEqual([])
     expect(step(replica, { type: 'minIsrChanged', effectiveMinIsr: 1 })).toEqual([{ type: 'advancedHighWatermark', offset: 10 }])
   })
 
   test('ignores a change of the set that is older than the one it has', () => {
     const replica = leader({ isr: [1, 2], partitionEpoch: 7 })
-    step(replica, { type: 'isrCommitted', isr: [1], partitionEpoch: 6 })
+    step(replica, { type: 'isrCommitted', isr: [1], partitionEpoch: 6, replicas: [broker(1), broker(2)] })
     expect(replica.isr).toEqual([1, 2])
   })
 })

@@ -21,6 +21,7 @@ import {
   MESSAGE_TOO_LARGE,
   NONE,
   NOT_ENOUGH_REPLICAS,
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND,
   NOT_LEADER_OR_FOLLOWER,
   RECORD_LIST_TOO_LARGE,
   REQUEST_TIMED_OUT,
@@ -34,7 +35,6 @@ import { type Answer, CloseConnection, handler, NO_RESPONSE, type RequestContext
 import { isInternalTopic } from '../internal-topics.ts'
 import type { LocalReplica } from '../local-replica.ts'
 import { PendingProduce } from '../purgatory.ts'
-import { hasEnoughReplicas } from '../replica.ts'
 
 type Request = RequestOf<typeof Produce>
 type Response = ResponseOf<typeof Produce>
@@ -43,6 +43,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** Appended, and to be acknowledged when the offset it waits for is reached. */
 interface Appended {
+  readonly topic: TopicImage
   readonly replica: LocalReplica
   readonly answer: PartitionAnswer
   readonly requiredOffset: number
@@ -87,15 +88,19 @@ function append(broker: Broker, request: Request, context: RequestContext, appen
       if (refusal === NONE) continue
       answer.errorCode = refusal
       answer.errorMessage ??= errorMessage(refusal)
-      if (refusal === NOT_LEADER_OR_FOLLOWER && topic !== undefined) {
-        const { leader, leaderEpoch } = topic.partitions[index]!
-        answer.currentLeader = { leaderId: leader, leaderEpoch }
-        if (leader >= 0) leadersElsewhere.add(leader)
-      }
+      if (refusal === NOT_LEADER_OR_FOLLOWER && topic !== undefined) nameLeader(answer, topic, leadersElsewhere)
     }
     if (partitionResponses.length > 0) responses.push({ name, topicId, partitionResponses })
   }
   return { responses, nodeEndpoints: broker.endpointsOf(leadersElsewhere, context.connection.listenerName) }
+}
+
+/** Whom the client should turn to. KIP-951. */
+function nameLeader(answer: PartitionAnswer, topic: TopicImage, leadersElsewhere: Set<number>): void {
+  const state = topic.partitions[answer.index]
+  if (state === undefined) return
+  answer.currentLeader = { leaderId: state.leader, leaderEpoch: state.leaderEpoch }
+  if (state.leader >= 0) leadersElsewhere.add(state.leader)
 }
 
 interface OnePartition {
@@ -121,7 +126,7 @@ function appendOne(broker: Broker, one: OnePartition): number {
   if (isInternalTopic(topic.name) && context.clientId !== '__admin_client') return INVALID_TOPIC_EXCEPTION
   const replica = broker.replicas.leaderOf(topic, index)
   if (typeof replica === 'number') return replica
-  if (acks === -1 && !hasEnoughReplicas(replica.leader!)) return NOT_ENOUGH_REPLICAS
+  if (acks === -1 && !replica.takesAcksAll) return NOT_ENOUGH_REPLICAS
 
   const result = replica.append(single.batch, one.unpacking, context.lease)
   if (result.ok || !WITHOUT_LOG_START.has(result.errorCode)) answer.logStartOffset = replica.log.logStartOffset
@@ -130,7 +135,7 @@ function appendOne(broker: Broker, one: OnePartition): number {
   answer.logAppendTimeMs = result.logAppendTimeMs
   const requiredOffset = result.lastOffset + 1
   const reached = acks === -1 ? replica.leader!.highWatermark : replica.log.ackableOffset
-  if (acks !== 0 && reached < requiredOffset) one.appended.push({ replica, answer, requiredOffset })
+  if (acks !== 0 && reached < requiredOffset) one.appended.push({ topic, replica, answer, requiredOffset })
   return NONE
 }
 
@@ -163,17 +168,24 @@ function acknowledged(
   response: Response,
 ): Promise<Answer<typeof Produce>> {
   if (connection.closed) return Promise.resolve(response)
+  const leadersElsewhere = new Set<number>()
   return new Promise(resolve => {
     const pending = new PendingProduce(
       (slot, errorCode) => {
-        const { answer, replica, requiredOffset } = appended[slot]!
+        const { answer, topic, replica, requiredOffset } = appended[slot]!
         if (errorCode !== NONE) fail(answer, errorCode)
         else if (acks === -1 && replica.leader!.highWatermark < requiredOffset) fail(answer, REQUEST_TIMED_OUT)
+        else if (acks === -1 && !replica.hasMinIsr) fail(answer, NOT_ENOUGH_REPLICAS_AFTER_APPEND)
+        if (errorCode === NOT_LEADER_OR_FOLLOWER) nameLeader(answer, topic, leadersElsewhere)
       },
       () => {
         stopListening()
         timer?.cancel()
-        resolve(response)
+        if (leadersElsewhere.size === 0) resolve(response)
+        else {
+          for (const { nodeId } of response.nodeEndpoints ?? []) leadersElsewhere.add(nodeId)
+          resolve({ ...response, nodeEndpoints: broker.endpointsOf(leadersElsewhere, connection.listenerName) })
+        }
       },
     )
     const stopListening = connection.onClose(() => pending.abandon())

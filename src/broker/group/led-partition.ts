@@ -12,7 +12,6 @@ import {
   NOT_LEADER_OR_FOLLOWER,
 } from '../../protocol/errors.ts'
 import type { LocalReplica } from '../local-replica.ts'
-import { hasEnoughReplicas } from '../replica.ts'
 import type { Instant, RequestToken } from './classic/types.ts'
 import { encodeGroupRecords, GroupLogReader, roughBytes } from './records.ts'
 import { type MemberMemory, Shard, type ShardEffect, type ShardSettings } from './shard.ts'
@@ -138,7 +137,9 @@ export class LedPartition {
     for (let offset = log.logStartOffset; offset < endOffset; ) {
       const { chunks, nextOffset } = await log.read({ offset, maxBytes: LOAD_CHUNK_BYTES, endOffset, minOneBatch: true })
       if (this.#state !== 'loading') return
-      if (nextOffset === offset) break
+      // What a follower had appended when it was elected may still be on its way to the disk.
+      if (nextOffset === offset && log.writtenOffset < endOffset) await log.flush()
+      else if (nextOffset === offset) break
       reader.read(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
       offset = nextOffset
     }
@@ -219,7 +220,7 @@ export class LedPartition {
     const { replica } = this
     const { leader } = replica
     if (leader?.leaderEpoch !== this.#leaderEpoch) this.#failed(appends, NOT_LEADER_OR_FOLLOWER)
-    else if (!hasEnoughReplicas(leader)) this.#failed(appends, NOT_ENOUGH_REPLICAS)
+    else if (!replica.takesAcksAll) this.#failed(appends, NOT_ENOUGH_REPLICAS)
     else {
       const records = appends.length === 1 ? appends[0]!.records : appends.flatMap(append => append.records)
       const result = replica.appendAsCoordinator(encodeGroupRecords(records, this.#world.clock.wallTime()))
