@@ -64,3 +64,24 @@ export interface Quorum extends Leadership {
   /** Waits for the writes under way; nothing is delivered afterwards. */
   close(): Promise<void>
 }
+
+/** What DescribeQuorum tells. Only the leader knows of the others. */
+export interface QuorumDescription {
+  /** -1: none is known. */
+  readonly leaderId: number
+  readonly epoch: number
+  readonly highWatermark: number
+  /** In the order of their ids. */
+  readonly voters: readonly QuorumReplica[]
+  readonly observers: readonly QuorumReplica[]
+}
+
+export interface QuorumReplica {
+  readonly nodeId: number
+  readonly directoryId: string
+  /** -1: not known. */
+  readonly logEndOffset: number
+  /** Wall clock; -1: not known. */
+  readonly lastFetchMs: number
+  readonly lastCaughtUpMs: number
+}

@@ -79,7 +79,7 @@ export class SingleVoterQuorum implements Quorum {
     this.#loaded = undefined
     this.#listener = listener
     // Before anything is handed over: entries found after a crash may have been in the system's cache only, and this sync covers them too.
-    await this.#store.saveVote({ epoch: log.vote.epoch + 1, votedFor: this.nodeId, logEndOffset: log.endOffset })
+    await this.#store.write({ vote: { epoch: log.vote.epoch + 1, votedFor: this.nodeId }, endOffset: log.endOffset })
     if (this.#isStopped()) return
     this.#epoch = log.vote.epoch + 1
     if (log.snapshot !== undefined) {
@@ -104,7 +104,7 @@ export class SingleVoterQuorum implements Quorum {
     await this.#flushing
     await this.#savingSnapshot
     if (wasLeader && !this.#broken)
-      await this.#store.saveVote({ epoch: this.#epoch, votedFor: this.nodeId, logEndOffset: this.#committedOffset })
+      await this.#store.write({ vote: { epoch: this.#epoch, votedFor: this.nodeId }, endOffset: this.#committedOffset })
     await this.#store.close()
   }
 
@@ -119,7 +119,7 @@ export class SingleVoterQuorum implements Quorum {
     try {
       while (this.#queue.length > 0 && !this.#isStopped()) {
         const batches = this.#takeFromQueue()
-        await this.#store.append(batches)
+        await this.#store.write({ append: batches, endOffset: endOf(batches.at(-1)!) })
         this.#commit(batches)
       }
     } catch (error) {
@@ -171,6 +171,7 @@ export class SingleVoterQuorum implements Quorum {
     const snapshot = { endOffset: this.#committedOffset, epoch: this.#epoch, chunks: this.#listener!.takeSnapshot() }
     this.#savingSnapshot = this.#store
       .saveSnapshot(snapshot)
+      .then(() => this.#store.forgetBefore(snapshot.endOffset))
       .catch(error => this.#fail(error as Error))
       .then(() => void (this.#savingSnapshot = undefined))
   }

@@ -1,16 +1,34 @@
-// The durable half of a voter, in the `meta` database: its vote (and the copy in the vote file), the log, the last snapshot.
+// The durable half of a member of the quorum, in the `meta` database: its vote (and the copy in the vote file), the log, the last snapshot.
 // Keys under "raft/": vote · log/BASE (u64) · snapshot · chunk/END (u64) INDEX (u32). One log value holds the entries of one proposal, so that a
 // proposal is on disk wholly or not at all. What does not fit together is refused at open, with what to do; nothing is repaired by guessing.
+// The vote says how much of the log was on disk when it was written. So who cuts the log below that writes the vote anew, in the same batch.
 import { type Disk, EnvError, type Kv, type KvOperation } from '../env/env.ts'
 import { PackError, pack, unpack } from '../util/pack.ts'
 import type { QuorumSnapshot } from './quorum.ts'
 import { decodeVote, encodeVote, type Vote, VoteFile } from './vote-file.ts'
+
+/** What one write to the disk holds. Its parts take effect together, or after a crash not at all. */
+export interface LogWrite {
+  readonly vote?: { readonly epoch: number; readonly votedFor: number } | undefined
+  /** Base offsets of batches on disk that are to go; with them goes all that lies behind. */
+  readonly removed?: readonly number[]
+  readonly append?: readonly EntryBatch[]
+  /** Where the log ends then. */
+  readonly endOffset: number
+}
 
 /** The entries of one proposal. */
 export interface EntryBatch {
   readonly baseOffset: number
   readonly epoch: number
   readonly payloads: readonly Uint8Array[]
+}
+
+export interface SnapshotParts {
+  readonly endOffset: number
+  /** Of the entry before `endOffset`. */
+  readonly epoch: number
+  readonly chunks: readonly Uint8Array[]
 }
 
 export interface LoadedLog {
@@ -24,6 +42,8 @@ export interface LoadedLog {
 const BATCH = 1
 const SNAPSHOT = 2
 const VERSION = 1
+/** Of one read: the store may copy all it finds before it gives the first. */
+const MAX_READ_BATCHES = 1000
 const NO_VOTE: Vote = { sequence: 0, epoch: 0, votedFor: -1, logEndOffset: 0 }
 
 const VOTE_KEY = Buffer.from('raft/vote')
@@ -35,6 +55,7 @@ export class QuorumStore {
   readonly #meta: Kv
   readonly #file: VoteFile
   readonly #directory: string
+  /** As it was given to the disk last. */
   #vote = NO_VOTE
   /** Where the log begins: the end of the last snapshot. */
   #startOffset = 0
@@ -56,35 +77,84 @@ export class QuorumStore {
     }
   }
 
-  /** Settles when the vote is on disk, in both places. */
-  async saveVote(vote: Omit<Vote, 'sequence'>): Promise<void> {
-    this.#vote = { ...vote, sequence: this.#vote.sequence + 1 }
-    await this.#meta.batch([{ type: 'put', key: VOTE_KEY, value: encodeVote(this.#vote) }], { sync: true })
-    await this.#file.write(this.#vote)
+  /** Where the log on disk begins: the end of the last snapshot. */
+  get startOffset(): number {
+    return this.#startOffset
   }
 
-  /** Settles when the batches are on disk: all of them, or after a crash a first part of them. */
-  append(batches: readonly EntryBatch[]): Promise<void> {
-    const operations = batches.map(({ baseOffset, epoch, payloads }): KvOperation => {
-      return { type: 'put', key: logKey(baseOffset), value: pack(BATCH, VERSION, [epoch, payloads]) }
-    })
-    return this.#meta.batch(operations, { sync: true })
-  }
-
-  /** Settles when the snapshot is on disk; what it replaces is deleted after that. */
-  async saveSnapshot(o: { readonly endOffset: number; readonly epoch: number; readonly chunks: readonly Uint8Array[] }): Promise<void> {
-    for (const [index, value] of o.chunks.entries()) {
-      await this.#meta.batch([{ type: 'put', key: chunkKey(o.endOffset, index), value }], { sync: false })
+  /** Settles when all of it is on disk, the vote in both places. One write at a time. */
+  async write({ vote, removed = [], append = [], endOffset }: LogWrite): Promise<void> {
+    const operations: KvOperation[] = removed.map(base => ({ type: 'delete', key: logKey(base) }))
+    for (const { baseOffset, epoch, payloads } of append) {
+      operations.push({ type: 'put', key: logKey(baseOffset), value: pack(BATCH, VERSION, [epoch, payloads]) })
     }
-    const value = pack(SNAPSHOT, VERSION, [o.endOffset, o.epoch, o.chunks.length])
-    await this.#meta.batch([{ type: 'put', key: SNAPSHOT_KEY, value }], { sync: true })
+    const isNewVote = vote !== undefined || endOffset < this.#vote.logEndOffset
+    if (isNewVote) operations.push(this.#nextVote(vote ?? this.#vote, endOffset))
+    await this.#meta.batch(operations, { sync: true })
+    if (isNewVote) await this.#file.write(this.#vote)
+  }
+
+  /** The vote stays; it says now that the log ends here. */
+  noteEnd(endOffset: number): Promise<void> {
+    return this.write({ vote: this.#vote, endOffset })
+  }
+
+  /** Settles when the snapshot is on disk. Goes on beside other writes, but not beside another snapshot; `forgetBefore` is to follow. */
+  async saveSnapshot(o: SnapshotParts): Promise<void> {
+    await this.#writeChunks(o)
+    await this.#meta.batch([snapshotOperation(o)], { sync: true })
     this.#startOffset = o.endOffset
-    await this.#meta.clear({ gte: Buffer.from(CHUNK_PREFIX), lt: chunkKey(o.endOffset, 0) })
-    await this.#meta.clear({ gte: logKey(0), lt: logKey(o.endOffset) })
+  }
+
+  /** Deletes what the snapshot that ends there replaces. A crash may undo it. */
+  async forgetBefore(endOffset: number): Promise<void> {
+    await this.#meta.clear({ gte: Buffer.from(CHUNK_PREFIX), lt: chunkKey(endOffset, 0) })
+    await this.#meta.clear({ gte: logKey(0), lt: logKey(endOffset) })
+  }
+
+  /**
+   * The leader's snapshot takes the place of the whole log. Settles when that is on disk. No other write goes on beside it.
+   * @param o.removed  base offsets of the batches on disk at and after its end
+   */
+  async installSnapshot(o: SnapshotParts & { readonly removed: readonly number[] }): Promise<void> {
+    await this.#writeChunks(o)
+    const removed = o.removed.map((base): KvOperation => ({ type: 'delete', key: logKey(base) }))
+    await this.#meta.batch([...removed, snapshotOperation(o), this.#nextVote(this.#vote, o.endOffset)], { sync: true })
+    await this.#file.write(this.#vote)
+    this.#startOffset = o.endOffset
+    await this.forgetBefore(o.endOffset)
+  }
+
+  /** Batches on disk from `offset` (the base of one) up to `endOffset`, until they are `maxBytes` long; at least one if there is any. */
+  async readBatches(offset: number, o: { readonly endOffset: number; readonly maxBytes: number }): Promise<EntryBatch[]> {
+    const batches: EntryBatch[] = []
+    let bytes = 0
+    for await (const [key, value] of this.#meta.entries({ gte: logKey(offset), lt: logKey(o.endOffset), limit: MAX_READ_BATCHES })) {
+      batches.push(batchOf(key, value))
+      bytes += value.length
+      if (bytes >= o.maxBytes) break
+    }
+    return batches
+  }
+
+  /** One part of the snapshot that ends there; undefined when it is not here any more. */
+  readChunk(endOffset: number, index: number): Promise<Buffer | undefined> {
+    return this.#meta.get(chunkKey(endOffset, index))
   }
 
   close(): Promise<void> {
     return this.#file.close()
+  }
+
+  #nextVote({ epoch, votedFor }: { readonly epoch: number; readonly votedFor: number }, logEndOffset: number): KvOperation {
+    this.#vote = { epoch, votedFor, logEndOffset, sequence: this.#vote.sequence + 1 }
+    return { type: 'put', key: VOTE_KEY, value: encodeVote(this.#vote) }
+  }
+
+  async #writeChunks({ endOffset, chunks }: SnapshotParts): Promise<void> {
+    for (const [index, value] of chunks.entries()) {
+      await this.#meta.batch([{ type: 'put', key: chunkKey(endOffset, index), value }], { sync: false })
+    }
   }
 
   async #load(): Promise<LoadedLog> {
@@ -131,10 +201,10 @@ export class QuorumStore {
     let next = this.#startOffset
     let lastEpoch = snapshot?.epoch ?? 0
     for await (const [key, value] of this.#meta.entries({ gte: logKey(0), lt: logKey(Number.MAX_SAFE_INTEGER) })) {
-      const baseOffset = Number(key.readBigUInt64BE(LOG_PREFIX.length))
+      const baseOffset = baseOffsetOf(key)
       // A crash may have undone the deletion of what the snapshot replaced.
       if (baseOffset < this.#startOffset) continue
-      const [epoch, payloads] = fieldsOf(value, BATCH, `metadata log at ${baseOffset}`) as readonly [number, readonly Buffer[]]
+      const { epoch, payloads } = batchOf(key, value)
       if (baseOffset !== next) throw this.#refusal(`the metadata log goes on at ${baseOffset} where ${next} is expected`)
       if (epoch < lastEpoch) throw this.#refusal(`the metadata log goes back from epoch ${lastEpoch} to ${epoch} at ${baseOffset}`)
       batches.push({ baseOffset, epoch, payloads })
@@ -158,6 +228,20 @@ function fieldsOf(bytes: Buffer, type: number, what: string): readonly unknown[]
   if (unpacked.type !== type || unpacked.version !== VERSION)
     throw new PackError(`${what} of type ${unpacked.type} version ${unpacked.version} is not known here: start a newer Ottla`)
   return unpacked.fields
+}
+
+function batchOf(key: Buffer, value: Buffer): EntryBatch {
+  const baseOffset = baseOffsetOf(key)
+  const [epoch, payloads] = fieldsOf(value, BATCH, `metadata log at ${baseOffset}`) as readonly [number, readonly Buffer[]]
+  return { baseOffset, epoch, payloads }
+}
+
+function baseOffsetOf(key: Buffer): number {
+  return Number(key.readBigUInt64BE(LOG_PREFIX.length))
+}
+
+function snapshotOperation(o: SnapshotParts): KvOperation {
+  return { type: 'put', key: SNAPSHOT_KEY, value: pack(SNAPSHOT, VERSION, [o.endOffset, o.epoch, o.chunks.length]) }
 }
 
 function logKey(baseOffset: number): Buffer {

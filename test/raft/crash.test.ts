@@ -2,7 +2,7 @@
 // life must hold everything that was handed over, whole proposals only, and lead in an epoch nobody has seen.
 import { expect, test } from 'vitest'
 import { SimWorld } from '../../src/env/sim/world.ts'
-import { SingleVoterQuorum } from '../../src/raft/single-voter.ts'
+import { openOneVoter } from './one-voter.ts'
 import { payloads, Recorder } from './recorder.ts'
 
 interface Life {
@@ -17,7 +17,7 @@ function live(world: SimWorld, o: { proposals: number }): Life {
   const body = async () => {
     const meta = await env.kv.open('/data/meta')
     const fail = (error: Error) => void world.failures.push({ host: 'n1', error })
-    const quorum = await SingleVoterQuorum.open(env, { directory: '/data', meta, nodeId: 1, snapshotEveryEntries: 6, fail })
+    const quorum = await openOneVoter(env, { meta, snapshotEveryEntries: 6, fail })
     await quorum.start(life.recorder)
     life.epoch = quorum.epoch
     let end = quorum.logEndOffset

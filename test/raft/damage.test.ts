@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Env, Kv } from '../../src/env/env.ts'
 import { memoryEnv } from '../../src/env/memory/env.ts'
-import { SingleVoterQuorum } from '../../src/raft/single-voter.ts'
+import { openOneVoter } from './one-voter.ts'
 import { payloads, Recorder } from './recorder.ts'
 
 const logger = { log: () => {} }
@@ -36,10 +36,8 @@ async function withMeta(env: Env, body: (meta: Kv) => Promise<void>): Promise<vo
 
 async function start(env: Env, meta: Kv) {
   const recorder = new Recorder()
-  const quorum = await SingleVoterQuorum.open(env, {
-    directory: '/data',
+  const quorum = await openOneVoter(env, {
     meta,
-    nodeId: 1,
     fail: error => {
       throw error
     },

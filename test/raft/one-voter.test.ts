@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import type { Env, Kv } from '../../src/env/env.ts'
 import { memoryEnv } from '../../src/env/memory/env.ts'
 import { NOT_CONTROLLER } from '../../src/protocol/errors.ts'
-import { SingleVoterQuorum } from '../../src/raft/single-voter.ts'
 import { AssertionError } from '../../src/util/assert.ts'
+import { openOneVoter } from './one-voter.ts'
 import { payloads, Recorder } from './recorder.ts'
 
 const logger = { log: () => {} }
@@ -11,10 +11,8 @@ const logger = { log: () => {} }
 async function open(env: Env, snapshotEveryEntries = 1000) {
   const meta = await env.kv.open('/data/meta')
   const failures: Error[] = []
-  const quorum = await SingleVoterQuorum.open(env, {
-    directory: '/data',
+  const quorum = await openOneVoter(env, {
     meta,
-    nodeId: 1,
     snapshotEveryEntries,
     fail: error => failures.push(error),
   })
@@ -41,7 +39,8 @@ test('a start leads in a new epoch, and its first entry is empty', async () => {
     const voter = await open(env)
     expect(voter.quorum.isLeader).toBe(false)
     await voter.start()
-    expect(voter.recorder.leaderships).toEqual([{ epoch, leaderId: 1, isLeader: true }])
+    expect(voter.recorder.leaderships.filter(({ isLeader }) => isLeader)).toEqual([{ epoch, leaderId: 1, isLeader: true }])
+    expect(voter.quorum).toMatchObject({ epoch, leaderId: 1, isLeader: true })
     await voter.until(() => voter.recorder.log.at(-1) === `${epoch}:`)
     await voter.close()
   }

@@ -11,10 +11,13 @@ export class Recorder implements QuorumListener {
   snapshotsTaken = 0
   snapshotsLoaded = 0
   committedMore: (() => void) | undefined
+  /** How much of the log somebody compared with the others' already. */
+  checked = 0
 
   snapshotLoaded(snapshot: QuorumSnapshot): void {
     this.snapshotsLoaded++
     this.log = snapshot.chunks.flatMap(chunk => unpack(chunk, 'recorded').fields as string[])
+    this.checked = 0
     if (this.log.length !== snapshot.endOffset) throw new Error(`a snapshot of ${this.log.length} entries ends at ${snapshot.endOffset}`)
   }
 
