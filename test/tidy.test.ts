@@ -144,7 +144,7 @@ describe('the world outside', () => {
     [/\b(gzip|gunzip|deflate|inflate|brotliCompress|brotliDecompress|zstdCompress|zstdDecompress)\s*\(/, 'asynchronous zlib'],
   ]
   // The simulator's command line is a program of its own; the console's and the CLI's processes are programs too.
-  const programs = new Set(['src/testing/sim/main.ts'])
+  const programs = new Set(['src/testing/sim/main.ts', 'src/testing/raft-sim/main.ts'])
 
   test.each(bans)('%s is used nowhere outside the real doors (%s)', (pattern, _what) => {
     const wrong: string[] = []

@@ -138,20 +138,21 @@ function receive(at: Step, message: RaftMessage): void {
       return void onFetch(at, message)
     case 'fetchSnapshot':
       return void onFetchSnapshot(at, message)
+    case 'preVoteAnswer':
+    case 'voteAnswer':
+      // A blank node under a voter's id will not vote, and nobody else under that id will: its refusal counts.
+      if (!isFromVoter && (message.granted || !state.voters.some(({ nodeId }) => nodeId === from))) return
+      return void (message.type === 'voteAnswer' ? onVoteAnswer(at, message) : onPreVoteAnswer(at, message))
     default:
       if (isFromVoter) receiveFromVoter(at, message)
   }
 }
 
-type FromVoter = Exclude<RaftMessage, { readonly type: 'preVote' | 'vote' | 'fetch' | 'fetchSnapshot' }>
+type FromVoter = Exclude<RaftMessage, { readonly type: 'preVote' | 'vote' | 'fetch' | 'fetchSnapshot' | 'preVoteAnswer' | 'voteAnswer' }>
 
 function receiveFromVoter(at: Step, message: FromVoter): void {
   const { state } = at
   switch (message.type) {
-    case 'preVoteAnswer':
-      return void onPreVoteAnswer(at, message)
-    case 'voteAnswer':
-      return void onVoteAnswer(at, message)
     case 'beginQuorumEpoch':
       if (message.epoch === state.epoch) becomeFollower(at, message.from)
       return

@@ -22,15 +22,14 @@ export class Checks {
   readonly #agreed = new Map<number, number>()
   /** The largest offset that a leader called committed. */
   committedOffset = 0
-  elections = 0
-  commits = 0
+  readonly counts = { elections: 0, commits: 0, truncations: 0, installs: 0 }
 
   /** Election safety and leader completeness. */
   elected(node: Witness, epoch: number): void {
     const other = this.#leaders.get(epoch)
     if (other !== undefined) throw new Broken(`election safety: epoch ${epoch} is led by ${other} and by ${node.nodeId}`)
     this.#leaders.set(epoch, node.nodeId)
-    this.elections++
+    this.counts.elections++
     if (!node.isVoter) throw new Broken(`${node.nodeId} leads epoch ${epoch} and is no voter`)
     const { startOffset } = node.log
     if (startOffset > this.committedOffset) return
@@ -79,7 +78,7 @@ export class Checks {
     const { log, nodeId } = node
     if (o.endOffset > log.endOffset) throw new Broken(`${nodeId} commits up to ${o.endOffset} and has ${log.endOffset}`)
     for (const [endOffset, hash] of log.endsWithin(o.from, o.endOffset)) this.#agree(nodeId, { endOffset, hash, byLeader: o.byLeader })
-    this.commits++
+    this.counts.commits++
     if (!o.byLeader || o.endOffset <= this.committedOffset) return
     this.committedOffset = o.endOffset
     const hash = log.hashAt(o.endOffset)

@@ -16,7 +16,8 @@ const [, first, last] = /^(\d+)\.\.(\d+)$/.exec(values.seed === undefined ? valu
 if (first === undefined || last === undefined) throw new Error('--seeds takes A..B')
 
 const startedAt = performance.now()
-const sum = { seeds: 0, twice: 0, events: 0, elections: 0, commits: 0, virtualMs: 0 }
+const sum = { seeds: 0, twice: 0, events: 0, virtualMs: 0 }
+const counts = { elections: 0, commits: 0, truncations: 0, installs: 0 }
 const failed: number[] = []
 let longestRecoveryMs = 0
 for (let seed = Number(first); seed <= Number(last); seed++) {
@@ -26,7 +27,9 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
   if (isTwice && simulateRaft(seed).hash !== result.hash) reasons.push('not the same story twice')
   sum.seeds++
   if (isTwice) sum.twice++
-  for (const key of ['events', 'elections', 'commits', 'virtualMs'] as const) sum[key] += result[key]
+  sum.events += result.events
+  sum.virtualMs += result.virtualMs
+  for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += result.counts[key]
   longestRecoveryMs = Math.max(longestRecoveryMs, result.recoveryMs)
   if (reasons.length === 0) continue
   failed.push(seed)
@@ -36,7 +39,7 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
 const seconds = (performance.now() - startedAt) / 1000
 console.log(
   `${sum.seeds} seeds (${sum.twice} of them twice) in ${seconds.toFixed(1)} s, ${(sum.virtualMs / 1000).toFixed(0)} s of virtual time: ` +
-    `${sum.events} events, ${sum.elections} elections, ${sum.commits} commits; the longest recovery took ${longestRecoveryMs.toFixed(0)} ms; ` +
+    `${sum.events} events, ${counts.elections} elections, ${counts.commits} commits, ${counts.truncations} truncations, ${counts.installs} snapshots taken over; the longest recovery took ${longestRecoveryMs.toFixed(0)} ms; ` +
     (failed.length === 0 ? 'all good' : `${failed.length} FAILED: ${failed.slice(0, 30).join(' ')}`),
 )
 process.exitCode = failed.length === 0 ? 0 : 1

@@ -17,6 +17,8 @@ export interface Surroundings {
   readonly voters: () => readonly Witness[]
   /** So many of them have to have on disk what is committed. */
   readonly quorum: number
+  /** Disks are as fast as they are meant to be. */
+  readonly isHealed: boolean
   send(message: RaftMessage): void
   wakeAt(node: SimulatedNode, at: number): void
   later(node: SimulatedNode, delayMs: number, what: () => void): void
@@ -116,6 +118,7 @@ export class SimulatedNode implements Witness {
         return void this.onDisk.write(...effect.batches.map(batch => ({ type: 'append', batch, generation }) as const))
       }
       case 'truncate':
+        checks.counts.truncations++
         this.log.truncate(effect.endOffset)
         return void this.onDisk.write({ type: 'truncate', endOffset: effect.endOffset, generation: effect.generation })
       case 'installSnapshot':
@@ -161,6 +164,7 @@ export class SimulatedNode implements Witness {
   #install(effect: Extract<RaftEffect, { type: 'installSnapshot' }>): void {
     const { snapshot, chunks, generation } = effect
     const stored = { ...snapshot, hash: Buffer.concat(chunks).readDoubleLE() }
+    this.#around.checks.counts.installs++
     this.#around.checks.restored(this.nodeId, stored)
     this.#snapshot = stored
     this.log.restart(stored)
@@ -178,7 +182,8 @@ export class SimulatedNode implements Witness {
   }
 
   #flushTime(): number {
-    const { plan, now } = this.#around
+    const { plan, now, isHealed } = this.#around
+    if (isHealed) return plan.flushMs
     if (now < this.slowUntil || this.#random.chance(plan.slowFlushChance)) return this.#random.between(0.5, 1) * plan.slowFlushMs
     return this.#random.between(0.2, 1.5) * plan.flushMs
   }

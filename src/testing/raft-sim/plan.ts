@@ -71,7 +71,7 @@ export function planOf(seed: number): Plan {
     observers: random.pick([0, 0, 1, 2]),
     fetchTimeoutMs: isFast ? 300 : 1000,
     electionTimeoutMs: isFast ? 100 : 300,
-    faultyMs: isFast ? random.between(3000, 6000) : random.between(6000, 12_000),
+    faultyMs: isFast ? random.between(1500, 4000) : random.between(4000, 8000),
     proposeEveryMs: random.pick([15, 40, 120]),
     snapshotEveryEntries: random.pick([15, 50, 1_000_000]),
     keptEntries: random.pick([0, 0, 5]),
