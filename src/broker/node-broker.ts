@@ -42,6 +42,7 @@ export class NodeBroker implements Broker {
   readonly #publisher: MetadataPublisher
   readonly #lifetime: Lifetime
   #config: Config
+  #stopsParking = false
 
   constructor(
     env: Env,
@@ -91,7 +92,12 @@ export class NodeBroker implements Broker {
     return this.#publisher.image
   }
   get closing(): boolean {
-    return this.#lifetime.closing
+    return this.#stopsParking || this.#lifetime.failure !== undefined
+  }
+
+  /** Leaderships are handed over, and the node ends: what parks would only wait for that. */
+  stopParking(): void {
+    this.#stopsParking = true
   }
 
   async agreed<T>(answer: Promise<Answer<T>>): Promise<T> {

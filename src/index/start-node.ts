@@ -20,13 +20,16 @@ export interface StartNodeOptions {
 }
 
 export interface RunningNode extends AsyncDisposable {
-  /** host:port of the first listener, for a client's `bootstrap.servers`. */
+  /** host:port of the first listener, for a client's `bootstrap.servers`; '' of a node that is no broker. */
   readonly bootstrapServers: string
   readonly nodeId: number
   readonly clusterId: string
+  /** Of the first listener; -1 of a node that is no broker. */
   readonly port: number
   /** As they are bound. */
   readonly listeners: Node['listeners']
+  /** Where the other nodes of its cluster reach it; null of a node alone. */
+  readonly internalListener: Node['internalListener']
   /** Settles (never rejects) with the cause when the node had to stop. */
   readonly failed: Promise<Error>
   /** Answers what was accepted, flushes, and marks the data as complete. */
@@ -34,9 +37,9 @@ export interface RunningNode extends AsyncDisposable {
 }
 
 /**
- * Starts one node, broker and controller, and settles when it serves.
+ * Starts one node and settles when it serves: alone, or, with `controller.quorum.voters` and a `cluster.secret`, as part of a cluster.
  * @throws ConfigError the configuration; its message says what is allowed
- * @throws EnvError EADDRINUSE, EACCES: the port · EEXIST, ELOCKED, ECORRUPT: the data directory
+ * @throws EnvError EADDRINUSE, EACCES: the port · EEXIST, ELOCKED, ECORRUPT: the data directory · EACCES: the other nodes refuse this one
  */
 export async function startNode(options: StartNodeOptions = {}): Promise<RunningNode> {
   const { memory = false, onUnknownKey } = options
@@ -45,13 +48,15 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Running
   const directory = memory ? named : resolve(named)
   const [{ Node }, env] = await Promise.all([import('../broker/node.ts'), memory ? memoryDoors(options) : realDoors(options)])
   const node = await Node.open(env, { config, directory, reserveBytes: memory ? 0 : RESERVE_BYTES })
-  const [first] = node.broker.liveEndpoints(node.listeners[0]!.name)
+  const [first] = node.listeners
+  const endpoint = first && node.broker.endpointOf(node.nodeId, first.name)
   return {
-    bootstrapServers: `${first!.host}:${first!.port}`,
+    bootstrapServers: endpoint === undefined ? '' : `${endpoint.host}:${endpoint.port}`,
     nodeId: node.nodeId,
     clusterId: node.clusterId,
-    port: node.listeners[0]!.port,
+    port: first?.port ?? -1,
     listeners: node.listeners,
+    internalListener: node.internalListener,
     failed: node.failed,
     close: () => node.close(),
     [Symbol.asyncDispose]: () => node.close(),
@@ -59,6 +64,7 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Running
 }
 
 function withListeners({ config = {}, port, memory }: StartNodeOptions): Record<string, string> {
+  if (config['process.roles']?.trim() === 'controller') return { ...config }
   if (port === undefined && config['listeners'] !== undefined) return { ...config }
   return { ...config, listeners: `PLAINTEXT://127.0.0.1:${port ?? (memory === true ? 0 : 9092)}` }
 }

@@ -69,8 +69,8 @@ export class RawClient {
   #announceClosed!: () => void
   clientId: string | null = 'test'
 
-  static async connect(env: Env, port: number): Promise<RawClient> {
-    return new RawClient(await env.net.connect({ host: 'broker', port, timeoutMs: 10_000 }))
+  static async connect(env: Env, port: number, host = 'broker'): Promise<RawClient> {
+    return new RawClient(await env.net.connect({ host, port, timeoutMs: 10_000 }))
   }
 
   private constructor(socket: Socket) {
