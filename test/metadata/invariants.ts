@@ -43,6 +43,9 @@ export function checkProgress(before: MetadataImage, after: MetadataImage): void
       const at = `${topic.name}-${number}: ${JSON.stringify(was)} → ${JSON.stringify(now)}`
       assert(now.leaderEpoch >= was.leaderEpoch && now.partitionEpoch >= was.partitionEpoch, `an epoch goes back: ${at}`)
       assert(now.leader === was.leader || now.leaderEpoch > was.leaderEpoch, `two leaders in one epoch: ${at}`)
+      const mayLead = (broker: number) => after.brokers.get(broker)?.fenced === false && !after.brokers.get(broker)!.shuttingDown
+      const took = now.leader !== -1 && now.leader !== was.leader
+      assert(!took || mayLead(now.leader) || !now.isr.some(mayLead), `who shuts down begins to lead: ${at}`)
       // DESIGN rule 2: another process of the same broker leads in another epoch.
       const restarted = before.brokers.get(now.leader)?.brokerEpoch !== after.brokers.get(now.leader)?.brokerEpoch
       assert(now.leader === -1 || !restarted || now.leaderEpoch > was.leaderEpoch, `leadership survived a process: ${at}`)

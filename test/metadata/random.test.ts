@@ -16,7 +16,7 @@ function randomRequest(image: MetadataImage, random: SeededRandom): string {
   const broker = 1 + random.integer(5)
   const topic = some(TOPICS)
   const registered = image.brokers.get(broker)
-  switch (random.integer(14)) {
+  switch (random.integer(20)) {
     case 0:
     case 1:
     case 2: {
@@ -47,6 +47,25 @@ function randomRequest(image: MetadataImage, random: SeededRandom): string {
       return `alter topic/${topic} ${some(['-min.insync.replicas', 'unclean.leader.election.enable=true', '-unclean.leader.election.enable', 'retention.ms=5'])}`
     case 12:
       return `elect ${some(['preferred', 'unclean'])} all`
+    case 13:
+    case 14:
+    case 15: {
+      const partition = some([...(image.topics.get(topic)?.partitions ?? [])])
+      if (partition === undefined) return `isr ${topic}-0 by=${broker} to=${broker}`
+      // Mostly by the leader, with members that are there.
+      const by = random.integer(8) === 0 ? broker : partition.leader
+      const members = partition.replicas.filter(id => id === by || random.integer(3) > 0)
+      const stale = random.integer(8) === 0 ? ` epoch=${partition.leaderEpoch}/${partition.partitionEpoch - 1}` : ''
+      return `isr ${topic}-${partition.partition} by=${by} to=${members}${stale}`
+    }
+    case 16:
+      return `beat ${broker}${some(['', '', ' at=10', ' fence'])}`
+    case 17:
+      return `beat ${broker} shutdown${some(['', ` given=${image.offset}`])}`
+    case 18: {
+      const led = image.topics.get(topic)?.partitions.length ?? 0
+      return led === 0 || random.integer(2) === 0 ? some(['balance', 'balance 1']) : `ruin ${broker} ${topic}-${random.integer(led)}`
+    }
     default:
       return `replace topic/${topic} retention.ms=${random.integer(3)}`
   }
@@ -63,6 +82,8 @@ function note(image: MetadataImage): void {
       if (p.leader === -1 && p.elr.length === 0 && p.lastKnownElr.length > 0) reached.add('only remembered')
       if (p.leader === -1 && p.elr.length === 0 && p.lastKnownElr.length === 0) reached.add('nobody left')
       if (p.leader !== -1 && p.elr.length > 0) reached.add('led with an ELR')
+      if (image.brokers.get(p.leader)?.shuttingDown === true) reached.add('led to the end')
+      if (p.isr.length > 1 && p.leader !== p.replicas[0] && p.isr.includes(p.replicas[0]!)) reached.add('unbalanced')
     }
   }
 }
@@ -96,7 +117,15 @@ test.each(Array.from({ length: 15 }, (_, seed) => seed))(
 )
 
 test('those requests reached every kind of partition', () => {
-  expect([...reached].sort()).toEqual(['leaderless', 'led with an ELR', 'nobody left', 'only eligible', 'only remembered'])
+  expect([...reached].sort()).toEqual([
+    'leaderless',
+    'led to the end',
+    'led with an ELR',
+    'nobody left',
+    'only eligible',
+    'only remembered',
+    'unbalanced',
+  ])
 })
 
 test('who knows an old image and is told the differences knows the new one', () => {
