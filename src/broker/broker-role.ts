@@ -192,6 +192,7 @@ function followerSettings(config: Config) {
   return {
     lagTimeMaxMs: config['replica.lag.time.max.ms'],
     fetchWaitMaxMs: config['replica.fetch.wait.max.ms'],
+    fetchMinBytes: config['replica.fetch.min.bytes'],
     fetchMaxBytes: config['replica.fetch.max.bytes'],
     fetchResponseMaxBytes: config['replica.fetch.response.max.bytes'],
     fetchBackoffMs: FETCH_BACKOFF_MS,
