@@ -1,4 +1,4 @@
-// One log at a time is compacted, the dirtiest first. One timer for the node; when it rings, the logs whose policy says so are looked at, and cleaned until
+// One log at a time is compacted, the dirtiest first, on leaders and followers alike. One timer for the node; when it rings, the logs whose policy says so are looked at, and cleaned until
 // none is worth it. Where we differ from Kafka: one cleaner, on the event loop, in slices of a millisecond or two (Kafka: log.cleaner.threads); a cleaning
 // leaves log.dir.free.bytes.min of the disk free.
 import type { Config } from '../config.ts'
@@ -66,22 +66,22 @@ export class CompactionTask {
     let dirtiest: LocalReplica | undefined
     let most = -1
     for (const replica of this.#o.replicas()) {
-      const { leader, log } = replica
-      if (leader === undefined || !log.config.cleanupPolicy.includes('compact') || this.#resting.has(replica)) continue
-      const dirtiness = log.compaction.dirtiness(leader.highWatermark)
+      const { highWatermark, log } = replica
+      if (!log.config.cleanupPolicy.includes('compact') || this.#resting.has(replica)) continue
+      const dirtiness = log.compaction.dirtiness(highWatermark)
       if (dirtiness.ratio > most && isWorthCleaning(dirtiness, log.config)) [dirtiest, most] = [replica, dirtiness.ratio]
     }
     return dirtiest
   }
 
   async #clean(replica: LocalReplica): Promise<void> {
-    const { topic, partition, leader, log } = replica
+    const { topic, partition, highWatermark, log } = replica
     const { clock, logger } = this.#env
     const config = this.#o.config()
     const startedAt = clock.now()
     try {
       const { outcome, ...counts } = await log.compaction.clean({
-        highWatermark: leader!.highWatermark,
+        highWatermark,
         mapBytes: config['log.cleaner.dedupe.buffer.size'],
         mapLoadFactor: config['log.cleaner.io.buffer.load.factor'],
         maxBytesPerSecond: config['log.cleaner.io.max.bytes.per.second'],

@@ -246,7 +246,7 @@ export class Fetcher {
       {
         replicaState: { replicaId, replicaEpoch },
         maxWaitMs: settings.fetchWaitMaxMs,
-        minBytes: 1,
+        minBytes: settings.fetchMinBytes ?? 1,
         maxBytes: settings.fetchResponseMaxBytes,
         sessionId: this.#sessionId,
         sessionEpoch: this.#sessionEpoch,
@@ -322,14 +322,19 @@ export class Fetcher {
     followed.leaderHighWatermark = answer.highWatermark
     if (followed.promisedOffset <= answer.highWatermark) this.#unconfirmed.delete(followed)
     replica.followHighWatermark(answer.highWatermark)
-    if (answer.logStartOffset > log.logStartOffset) this.#followStart(replica, answer.logStartOffset)
+    if (answer.logStartOffset > log.logStartOffset) this.#followStart(followed, answer.logStartOffset)
     if (isFirst) this.#o.promise(replica)
   }
 
   /** The leader's records begin later: ours do, too, as far as we have any. */
-  #followStart({ log }: LocalReplica, leaderStartOffset: number): void {
+  #followStart(followed: Followed, leaderStartOffset: number): void {
+    const { log } = followed.replica
     const offset = Math.min(leaderStartOffset, log.writtenOffset)
-    if (offset > log.logStartOffset) log.setLogStartOffset(offset).catch((error: Error) => this.#ifOurs(error))
+    if (offset <= log.logStartOffset) return
+    log.setLogStartOffset(offset).then(
+      () => this.#nameAgain(followed),
+      (error: Error) => this.#ifOurs(error),
+    )
   }
 
   #refused(followed: Followed, { errorCode, logStartOffset }: PartitionAnswer): void {
@@ -382,6 +387,10 @@ export class Fetcher {
 
   #resume(followed: Followed): void {
     followed.isResting = false
+    this.#nameAgain(followed)
+  }
+
+  #nameAgain(followed: Followed): void {
     if (this.#followed.get(keyOf(followed.replica)) !== followed) return
     this.#changed.add(followed)
     this.#sendSoon()

@@ -110,7 +110,7 @@ class Session {
   readonly #stale = new Set<Target>()
   /** Not led here yet, as far as we know. */
   readonly #pending = new Set<Target>()
-  #waiting: { readonly wake: () => void } | undefined
+  #waiting: { readonly wake: () => void; readonly minBytes: number } | undefined
   #turnAsked = false
   #closed = false
   nextEpoch = 0
@@ -173,6 +173,7 @@ class Session {
     if (target.verdict === 'pending') this.#pending.add(target)
     else if (target.verdict !== 'good') this.ready(target)
     else {
+      target.noteFetch(replica!)
       if (target.toldHighWatermark < 0 || wish.fetchOffset < replica!.log.writtenOffset) this.ready(target)
       if (target.isNews(replica!)) this.#stale.add(target)
     }
@@ -206,8 +207,16 @@ class Session {
     this.#turnAsked = true
     this.#env.clock.turn(() => {
       this.#turnAsked = false
-      if (this.#ready.size > 0) this.wake()
+      if (this.#isWorthIt()) this.wake()
     })
+  }
+
+  #isWorthIt(): boolean {
+    const { minBytes } = this.#waiting ?? { minBytes: Number.POSITIVE_INFINITY }
+    if (minBytes <= 1) return this.#ready.size > 0
+    let bytes = 0
+    for (const target of this.#ready) bytes += target.availableBytes
+    return bytes >= minBytes
   }
 
   stale(target: Target): void {
@@ -224,11 +233,12 @@ class Session {
 
   // ------------------------------------------------------------------------------------------------------------------------------- answer
 
-  giveWithin({ maxWaitMs, maxBytes }: Request): Promise<FollowerAnswer> {
-    if (maxWaitMs <= 0 || this.#ready.size > 0) return this.give(maxBytes)
+  giveWithin({ maxWaitMs, minBytes, maxBytes }: Request): Promise<FollowerAnswer> {
+    if (maxWaitMs <= 0) return this.give(maxBytes)
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined
       const waiting = {
+        minBytes,
         wake: () => {
           if (this.#waiting !== waiting) return
           this.#waiting = undefined
@@ -237,7 +247,8 @@ class Session {
         },
       }
       this.#waiting = waiting
-      timer = this.#env.clock.setTimer(maxWaitMs, waiting.wake)
+      if (this.#isWorthIt()) waiting.wake()
+      else timer = this.#env.clock.setTimer(maxWaitMs, waiting.wake)
     })
   }
 
@@ -319,6 +330,8 @@ class Target implements FollowerWatch {
   /** As last told in this leader epoch; -1: nothing yet, or an error. */
   toldHighWatermark = -1
   #toldLogStartOffset = -1
+  #isAtEnd = false
+  #writtenBytesAtFetch = 0
 
   constructor(session: Session, topicId: Uuid, wish: Wish) {
     this.#session = session
@@ -330,6 +343,12 @@ class Target implements FollowerWatch {
     // That a fetch of a new epoch was good must be told: promises begin with it.
     if (wish.currentLeaderEpoch !== this.wish.currentLeaderEpoch) this.toldHighWatermark = -1
     this.wish = wish
+  }
+
+  /** The wish is good. */
+  noteFetch({ log }: LocalReplica): void {
+    this.#isAtEnd = this.wish.fetchOffset >= log.writtenOffset
+    this.#writtenBytesAtFetch = log.totalWrittenBytes
   }
 
   watch(replica: LocalReplica | undefined): void {
@@ -344,12 +363,25 @@ class Target implements FollowerWatch {
     this.replica = undefined
   }
 
+  /** Since the follower's fetch; without end when it must hear something now. */
+  get availableBytes(): number {
+    const { log } = this.replica ?? {}
+    if (log === undefined || this.verdict !== 'good' || this.toldHighWatermark < 0) return Number.POSITIVE_INFINITY
+    return this.#isAtEnd ? log.totalWrittenBytes - this.#writtenBytesAtFetch : Number.POSITIVE_INFINITY
+  }
+
   written(): void {
     if (this.verdict === 'good' && this.wish.fetchOffset < this.replica!.log.writtenOffset) this.#session.ready(this)
   }
 
   highWatermarkMoved(): void {
     this.#session.stale(this)
+  }
+
+  logStartMoved(): void {
+    if (this.verdict !== 'good') return
+    this.toldHighWatermark = -1
+    this.#session.ready(this)
   }
 
   disturbed(): void {

@@ -15,6 +15,7 @@ import {
   becomeLeader,
   hasEnoughReplicas,
   type LeaderReplica,
+  lowWatermark,
   type ReplicaEffect,
   type ReplicaEvent,
   step,
@@ -44,6 +45,7 @@ export interface FollowerWatch {
   /** Bytes were written. */
   written(): void
   highWatermarkMoved(): void
+  logStartMoved(): void
   /** The leadership began or ended. */
   disturbed(): void
 }
@@ -63,6 +65,8 @@ export class LocalReplica implements FetchSource {
   readonly ackableWaits = new OffsetWaits()
   /** Those who wait for the high watermark (acks=all). */
   readonly highWatermarkWaits = new OffsetWaits()
+  /** Those who wait for records to be gone everywhere. */
+  readonly lowWatermarkWaits = new OffsetWaits()
   readonly fetchWaits = new FetchWaits()
   readonly followerWatches = new Set<FollowerWatch>()
   /** Settles when the log is as its leader wants it: nobody leads with a log that is being cut. */
@@ -100,6 +104,11 @@ export class LocalReplica implements FetchSource {
   /** In force: of the leadership, or of the leader that is followed; -1: neither. */
   get leaderEpoch(): number {
     return this.#leader?.leaderEpoch ?? this.#following?.leaderEpoch ?? -1
+  }
+
+  /** -1: none is known. */
+  get leaderId(): number {
+    return this.#leader?.brokerId ?? this.#following?.leaderId ?? -1
   }
 
   /** As far as it is known here. */
@@ -168,6 +177,7 @@ export class LocalReplica implements FetchSource {
     this.#leader = undefined
     this.ackableWaits.failAll(NOT_LEADER_OR_FOLLOWER)
     this.highWatermarkWaits.failAll(NOT_LEADER_OR_FOLLOWER)
+    this.lowWatermarkWaits.failAll(NOT_LEADER_OR_FOLLOWER)
     this.fetchWaits.disturbed()
     this.#changedRole()
   }
@@ -190,13 +200,31 @@ export class LocalReplica implements FetchSource {
   }
 
   brokerChanged(broker: BrokerState): void {
-    if (this.#leader?.followers.has(broker.brokerId) === true) this.#step({ type: 'brokerChanged', broker })
+    if (this.#leader?.followers.has(broker.brokerId) !== true) return
+    this.#step({ type: 'brokerChanged', broker })
+    this.#noteLowWatermark()
   }
 
   /** @returns false when it is of an incarnation that is over */
   followerFetched(o: { brokerId: number; brokerEpoch: number; fetchOffset: number; logStartOffset: number }): boolean {
     const { fetchOffset, logStartOffset } = o
-    return this.#step({ type: 'followerFetched', follower: o, fetchOffset, logStartOffset })
+    const isAccepted = this.#step({ type: 'followerFetched', follower: o, fetchOffset, logStartOffset })
+    this.#noteLowWatermark()
+    return isAccepted
+  }
+
+  /** No live replica has records below; only of a leader. KIP-107. */
+  get lowWatermark(): number {
+    return this.#leader === undefined ? -1 : lowWatermark(this.#leader, this.log.logStartOffset)
+  }
+
+  /** Records were deleted: followers hear of it at once. */
+  logStartMoved(): void {
+    for (const watch of this.followerWatches) watch.logStartMoved()
+  }
+
+  #noteLowWatermark(): void {
+    if (this.lowWatermarkWaits.size > 0) this.lowWatermarkWaits.reached(this.lowWatermark)
   }
 
   followerPromised(o: { brokerId: number; brokerEpoch: number; leaderEpoch: number; ackableOffset: number }): void {

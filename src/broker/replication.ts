@@ -58,6 +58,8 @@ export interface FollowerPeer {
 export interface FollowerSettings {
   readonly lagTimeMaxMs: number
   readonly fetchWaitMaxMs: number
+  /** 1 when not given. */
+  readonly fetchMinBytes?: number
   /** Of one partition in one answer; a larger batch comes alone. */
   readonly fetchMaxBytes: number
   readonly fetchResponseMaxBytes: number
@@ -75,6 +77,7 @@ export const ALONE: Omit<ReplicationWorld, 'image'> = {
 export const DEFAULT_FOLLOWER_SETTINGS: FollowerSettings = {
   lagTimeMaxMs: 1500,
   fetchWaitMaxMs: 500,
+  fetchMinBytes: 1,
   fetchMaxBytes: 1024 * 1024,
   fetchResponseMaxBytes: 10 * 1024 * 1024,
   fetchBackoffMs: 100,

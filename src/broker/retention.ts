@@ -1,4 +1,5 @@
-// Every log.retention.check.interval.ms the logs are asked to drop what their topic's retention no longer covers. Never beyond the high watermark.
+// Every log.retention.check.interval.ms the logs, of leaders and followers, are asked to drop what their topic's retention no longer covers. Never beyond
+// the high watermark that the replica knows.
 import type { Env, Timer } from '../env/env.ts'
 import type { LocalReplica } from './local-replica.ts'
 
@@ -39,8 +40,7 @@ export class RetentionTask {
   async #run(): Promise<void> {
     for (const replica of [...this.#replicas()]) {
       if (this.#closed) return
-      if (replica.leader === undefined) continue
-      await replica.log.deleteExpiredSegments(replica.leader.highWatermark, this.#env.clock.wallTime())
+      await replica.log.deleteExpiredSegments(replica.highWatermark, this.#env.clock.wallTime())
     }
   }
 }

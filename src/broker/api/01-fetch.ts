@@ -1,11 +1,12 @@
-// Fetch: hands out stored bytes untouched, up to the high watermark. KIP-74, KIP-227, KIP-320, KIP-516, KIP-595, KIP-951.
+// Fetch: hands out stored bytes untouched, up to the high watermark. KIP-74, KIP-227, KIP-320, KIP-392, KIP-516, KIP-595, KIP-951.
 // Partitions are read in request (or session) order, each up to min(its maxBytes, what is left); while nothing has been read yet, the first batch
 // comes whole even if it is larger than every limit. Whole batches only; the batch that holds the fetch offset may begin before it.
 // Answered at once: nothing to wait for, enough bytes, or anything a client must hear of (an error, a divergence). Else parked until minBytes could
 // be had, the partition is disturbed, or maxWaitMs passed; then read again.
 // `records` is empty, never null; abortedTransactions is null for read_uncommitted, [] for read_committed and for what is not there.
-// We differ from Kafka: an error of an unknown topic among good ones ends the wait, too. Followers have a listener of their own: a replica id on a
-// client listener closes the connection.
+// From version 11 on consumers may read from a follower, up to the high watermark it knows; a leader sends them there (src/broker/read-replica.ts).
+// We differ from Kafka: an error of an unknown topic among good ones ends the wait, too. Followers have a listener of their own
+// (src/broker/follower-fetches.ts): a replica id on a client listener closes the connection.
 
 import type { LogSlice } from '../../log/walk.ts'
 import { Fetch } from '../../protocol/api/01-fetch.ts'
@@ -31,8 +32,11 @@ import { checkIsolationLevel, READ_COMMITTED } from '../isolation-level.ts'
 import type { LocalReplica } from '../local-replica.ts'
 import { type FetchWatch, ParkedFetch } from '../purgatory.ts'
 import { type ReadMemory, releaseAll } from '../read-memory.ts'
+import { readReplicaFor } from '../read-replica.ts'
 import type { Slices } from '../slices.ts'
 
+/** From this version on consumers name their rack, and may read from followers. */
+const FIRST_VERSION_OF_RACKS = 11
 /** Reads of segment files under way for one request. */
 const READS_AT_ONCE = 4
 
@@ -58,6 +62,12 @@ interface PartitionRead {
   currentLeader: { leaderId: number; leaderEpoch: number } | undefined
 }
 
+/** What the client is. */
+interface Reader {
+  readonly rackId: string
+  readonly mayFollow: boolean
+}
+
 interface Pass {
   readonly reads: PartitionRead[]
   /** For a pass in which nothing is urgent. */
@@ -79,13 +89,14 @@ export const fetch = handler(Fetch, {
     const minBytes = Math.min(request.minBytes, maxBytes)
     const room = broker.answerRoom.share()
     try {
-      let pass = await read(broker, session, maxBytes, room, context.slices)
+      const reader = { rackId: request.rackId, mayFollow: context.version >= FIRST_VERSION_OF_RACKS }
+      let pass = await read(broker, session, { maxBytes, reader }, room, context.slices)
       if (request.maxWaitMs > 0 && pass.reads.length > 0 && !pass.urgent && pass.availableBytes < minBytes) {
         releaseAll(leasesOf(pass))
         room.giveBack()
         if (!(await parked(broker, pass.watches(), { minBytes, maxWaitMs: request.maxWaitMs }, context)))
           return new CloseConnection('client closed')
-        pass = await read(broker, session, maxBytes, room, context.slices)
+        pass = await read(broker, session, { maxBytes, reader }, room, context.slices)
       }
       context.answerLeases = leasesOf(pass)
       return await compose(broker, request, session, pass, context)
@@ -148,7 +159,13 @@ function parked(
 // --------------------------------------------------------------------------------------------------------------------------------- read
 
 /** One pass over the partitions of a request, in order. Some reads of files are under way at once; the limits count what those may bring. */
-async function read(broker: Broker, session: FetchContext, maxBytes: number, room: RoomShare, slices: Slices): Promise<Pass> {
+async function read(
+  broker: Broker,
+  session: FetchContext,
+  { maxBytes, reader }: { maxBytes: number; reader: Reader },
+  room: RoomShare,
+  slices: Slices,
+): Promise<Pass> {
   const { targets } = session
   const reads: PartitionRead[] = []
   /** What is read from, and how much of it could be seen before; by partition, as long as each has one. */
@@ -158,7 +175,7 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number, roo
   let mayComeBytes = 0
   let totalBytes = 0
   const took = (i: number, errorCode: number) => {
-    if (errorCode !== NONE) reads[i] = refusal(broker, session, targets[i]!, causeOf(broker, session, targets[i]!) ?? errorCode)
+    if (errorCode !== NONE) reads[i] = refusal(broker, session, targets[i]!, causeOf(broker, session, targets[i]!, reader) ?? errorCode)
     totalBytes += reads[i]!.recordsBytes
   }
   const oldestSettled = async () => {
@@ -170,7 +187,7 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number, roo
     if (slices.isOver()) await slices.next()
     const target = targets[i]!
     const { wish } = target
-    const replica = leaderFor(broker, session, target)
+    const replica = replicaFor(broker, session, target, reader)
     if (typeof replica === 'number') {
       reads.push(refusal(broker, session, target, replica))
       continue
@@ -179,6 +196,8 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number, roo
     visibleBytes.push(replica.visibleBytes)
     const found = check(replica, wish)
     reads.push(found)
+    if (reader.mayFollow && found.errorCode === NONE && !found.diverges)
+      found.preferredReadReplica = readReplicaFor(broker, replica, { rackId: reader.rackId, fetchOffset: wish.fetchOffset })
     if (!hasMore(found, wish)) continue
     // Where only what others may bring stands in the way, it is awaited.
     while (underWay.length > 0 && (underWay.length >= READS_AT_ONCE || wish.partitionMaxBytes > maxBytes - totalBytes - mayComeBytes)) {
@@ -222,7 +241,7 @@ async function read(broker: Broker, session: FetchContext, maxBytes: number, roo
 }
 
 function mustBeHeard(found: PartitionRead): boolean {
-  return found.errorCode !== NONE || found.diverges
+  return found.errorCode !== NONE || found.diverges || found.preferredReadReplica >= 0
 }
 
 /** Of the memory that the answer will refer to. */
@@ -233,7 +252,7 @@ function leasesOf({ reads }: Pass): Lease[] {
 }
 
 function hasMore(found: PartitionRead, wish: FetchWish): boolean {
-  return found.errorCode === NONE && !found.diverges && wish.fetchOffset < found.highWatermark
+  return !mustBeHeard(found) && wish.fetchOffset < found.highWatermark
 }
 
 /** Reads into `found`. @returns the error code; at once when the bytes are in memory */
@@ -264,25 +283,29 @@ function codeOf(error: unknown): number {
 }
 
 /** What became of the partition while it was read: its log is closed when its topic is deleted, its files go with retention. */
-function causeOf(broker: Broker, session: FetchContext, target: FetchTarget): number | undefined {
-  const replica = leaderFor(broker, session, target)
+function causeOf(broker: Broker, session: FetchContext, target: FetchTarget, reader: Reader): number | undefined {
+  const replica = replicaFor(broker, session, target, reader)
   if (typeof replica === 'number') return replica
   return target.wish.fetchOffset < replica.log.logStartOffset ? OFFSET_OUT_OF_RANGE : undefined
 }
 
-function leaderFor(broker: Broker, session: FetchContext, { topic, topicId, wish }: FetchTarget): LocalReplica | number {
+function replicaFor(
+  broker: Broker,
+  session: FetchContext,
+  { topic, topicId, wish }: FetchTarget,
+  { mayFollow }: Reader,
+): LocalReplica | number {
   const found = session.usesTopicIds ? broker.image.topicsById.get(topicId) : broker.image.topics.get(topic)
   if (found === undefined) return session.usesTopicIds ? UNKNOWN_TOPIC_ID : UNKNOWN_TOPIC_OR_PARTITION
-  return broker.replicas.leaderOf(found, wish.partition)
+  return mayFollow ? broker.replicas.readableOf(found, wish.partition) : broker.replicas.leaderOf(found, wish.partition)
 }
 
 /** Epochs, divergence and bounds: everything that can be said before a byte is read. */
 function check(replica: LocalReplica, wish: FetchWish): PartitionRead {
-  const { leaderEpoch, highWatermark } = replica.leader!
-  const { log } = replica
+  const { leaderEpoch, highWatermark, log } = replica
   if (wish.currentLeaderEpoch >= 0 && wish.currentLeaderEpoch !== leaderEpoch) {
     if (wish.currentLeaderEpoch > leaderEpoch) return failure(UNKNOWN_LEADER_EPOCH)
-    return { ...failure(FENCED_LEADER_EPOCH), currentLeader: { leaderId: replica.leader!.brokerId, leaderEpoch } }
+    return { ...failure(FENCED_LEADER_EPOCH), currentLeader: { leaderId: replica.leaderId, leaderEpoch } }
   }
   if (wish.lastFetchedEpoch >= 0) {
     const { epoch, endOffset } = log.epochs.endOffsetFor(wish.lastFetchedEpoch)
