@@ -130,9 +130,10 @@ function addTopic(ottla: Command): void {
 function addPartition(ottla: Command): void {
   const partition = ottla.command('partition').description('Look after single partitions.')
   client(partition.command('elect'))
-    .description('Have leaders elected.')
-    .requiredOption('-t, --topic <name>', 'of this topic')
+    .description('Have leaders elected: the first replica of each partition leads again, where it is in sync.')
+    .option('-t, --topic <name>', 'of this topic')
     .option('-p, --partition <n>', 'only this partition (default: all of the topic)')
+    .option('--all', 'of all topics')
     .option('--unclean', 'elect whatever copy is there; records that it lost stay lost')
     .addHelpText(
       'after',
