@@ -83,7 +83,7 @@ export class Fetcher {
   #turnAsked = false
   #restTimer: Timer | undefined
   #backlogBytes = 0
-  /** Promised, and not below the leader's high watermark yet: messages get lost. */
+  /** Promised, and nothing shows that the leader knows: messages get lost. */
   readonly #unconfirmed = new Set<Followed>()
   #repeatedAtMs = 0
   #isAnswering = false
@@ -156,8 +156,15 @@ export class Fetcher {
     if (followed === undefined || !followed.isValidated) return undefined
     const ackableOffset = replica.log.ackableOffset
     followed.promisedOffset = ackableOffset
-    if (ackableOffset > followed.leaderHighWatermark) this.#unconfirmed.add(followed)
+    this.#unconfirmed.add(followed)
     return { leaderEpoch: followed.leaderEpoch, ackableOffset }
+  }
+
+  /** The high watermark has counted it; that of a set that we are not in counts others only. */
+  #isConfirmed({ replica, promisedOffset, leaderHighWatermark }: Followed): boolean {
+    const { world, self } = this.#o
+    const isr = world.image().topicsById.get(replica.topicId)?.partitions[replica.partition]?.isr
+    return promisedOffset <= leaderHighWatermark && isr?.includes(self().brokerId) === true
   }
 
   #countUnwritten(followed: Followed): void {
@@ -320,7 +327,7 @@ export class Fetcher {
       if (!followed.isResting) this.#changed.add(followed)
     }
     followed.leaderHighWatermark = answer.highWatermark
-    if (followed.promisedOffset <= answer.highWatermark) this.#unconfirmed.delete(followed)
+    if (this.#isConfirmed(followed)) this.#unconfirmed.delete(followed)
     replica.followHighWatermark(answer.highWatermark)
     if (answer.logStartOffset > log.logStartOffset) this.#followStart(followed, answer.logStartOffset)
     if (isFirst) this.#o.promise(replica)
@@ -414,7 +421,11 @@ export class Fetcher {
     this.#sessionId = this.#sessionEpoch = 0
     this.#forgotten = []
     this.#changed.clear()
-    for (const followed of this.#followed.values()) followed.askedIn = undefined
+    for (const followed of this.#followed.values()) {
+      followed.askedIn = undefined
+      // What was promised may be lost with the connection: it is said again.
+      followed.isValidated = false
+    }
     if (this.#underWay > 0 || this.#followed.size === 0) return
     if (this.#failures++ === 0) this.#env.logger.log('info', 'lost a leader', { leaderId: this.leaderId, cause })
     this.#restTimer ??= this.#env.clock.setTimer(this.#o.settings.fetchBackoffMs, () => {
@@ -423,13 +434,16 @@ export class Fetcher {
     })
   }
 
-  /** Those that the leader's high watermark does not show, once in the time that a fetch may take. */
+  /** Once in the time that a fetch may take. */
   #repeatPromises(): void {
     if (this.#unconfirmed.size === 0) return
     const now = this.#env.clock.now()
     if (now - this.#repeatedAtMs < this.#o.settings.fetchWaitMaxMs) return
     this.#repeatedAtMs = now
-    for (const { replica } of this.#unconfirmed) this.#o.promise(replica)
+    for (const followed of this.#unconfirmed) {
+      if (this.#isConfirmed(followed)) this.#unconfirmed.delete(followed)
+      else this.#o.promise(followed.replica)
+    }
   }
 }
 
