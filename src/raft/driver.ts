@@ -399,7 +399,7 @@ export class RaftDriver implements Quorum {
     if (endOffset > (this.#snapshot?.endOffset ?? 0)) {
       this.#snapshot = { endOffset, epoch, chunkCount: chunks.length }
       // What is still in memory spares followers that are nearly there the whole snapshot.
-      const startOffset = Math.min(endOffset, Math.max(this.#tail.startOffset, this.#state.log.startOffset))
+      const startOffset = Math.min(endOffset, Math.max(this.#tail.boundedStartOffset, this.#state.log.startOffset))
       const startEpoch = startOffset === endOffset ? epoch : epochAt(this.#state.log, startOffset - 1)
       this.#step({ type: 'snapshotSaved', snapshot: { endOffset, epoch }, startOffset, startEpoch })
     }

@@ -37,9 +37,9 @@ export class LogTail {
 
   /** @returns what was cut off */
   truncate(endOffset: number): readonly EntryBatch[] {
+    assert(endOffset >= this.startOffset, `cut at ${endOffset}, kept from ${this.startOffset}`)
     const removed = this.#batches.splice(this.#indexOf(endOffset))
     for (const batch of removed) this.#bytes -= sizeOf(batch)
-    assert(endOffset >= this.startOffset || removed.length === 0, `cut at ${endOffset}, kept from ${this.startOffset}`)
     this.#endOffset = Math.min(this.#endOffset, endOffset)
     return removed
   }
@@ -64,6 +64,13 @@ export class LogTail {
     let [end, bytes] = [begin, 0]
     while (end < this.#batches.length && bytes < maxBytes) bytes += sizeOf(this.#batches[end++]!)
     return this.#batches.slice(begin, end)
+  }
+
+  /** Where what is kept begins if only the bound counts. */
+  get boundedStartOffset(): number {
+    let [first, bytes] = [0, this.#bytes]
+    while (bytes > KEPT_BYTES) bytes -= sizeOf(this.#batches[first++]!)
+    return this.#batches[first]?.baseOffset ?? this.#endOffset
   }
 
   /** Lets go of the oldest beyond a bound, as far as the owner allows. */

@@ -85,6 +85,7 @@ export class QuorumWorld {
 
   async until(condition: () => boolean, maxMs: number): Promise<number> {
     const startedAt = this.world.now
+    await this.world.runFor(0)
     while (!condition()) {
       if (this.world.now > startedAt + maxMs) throw new Error(`not so after ${maxMs} ms: ${condition}\n${this.#told()}`)
       if (!(await this.world.step())) throw new Error(`nothing is left to happen, and not so: ${condition}`)
