@@ -14,7 +14,7 @@ import type { DescribeQuorum } from '../protocol/api/55-describe-quorum.ts'
 import type { UpdateFeatures } from '../protocol/api/57-update-features.ts'
 import { KafkaError, NOT_CONTROLLER } from '../protocol/errors.ts'
 import type { RequestOf } from '../protocol/schema.ts'
-import type { Leadership, Quorum } from '../raft/quorum.ts'
+import type { Leadership, Quorum, QuorumDescription } from '../raft/quorum.ts'
 import { assert } from '../util/assert.ts'
 import type { Uuid } from '../util/uuid.ts'
 import {
@@ -47,7 +47,7 @@ import { decideCreateTopics, decideDeleteTopics } from './topics.ts'
 export type { Answer, ControllerOperations } from './operations.ts'
 
 export interface ControllerOptions {
-  readonly quorum: Quorum
+  readonly quorum: Quorum & { describe(): QuorumDescription }
   readonly publisher: MetadataPublisher
   /** What this node was started with. */
   readonly config: Config
@@ -127,7 +127,7 @@ export class Controller implements ControllerOperations {
     const { quorum } = this.#options
     return this.#decide(image => ({
       records: [],
-      response: describeQuorum(image, request, { quorum, wallTimeMs: this.#env.clock.wallTime() }),
+      response: describeQuorum(image, request, { quorum: quorum.describe(), wallTimeMs: this.#env.clock.wallTime() }),
     }))
   }
   alterPartition(request: AlterPartitionRequest) {

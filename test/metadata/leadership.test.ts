@@ -6,7 +6,7 @@ import { Controller } from '../../src/metadata/controller.ts'
 import { MetadataPublisher } from '../../src/metadata/publisher.ts'
 import { encodeRecord } from '../../src/metadata/records.ts'
 import { KafkaError, NOT_CONTROLLER } from '../../src/protocol/errors.ts'
-import type { CommittedEntry, Quorum, QuorumListener } from '../../src/raft/quorum.ts'
+import type { CommittedEntry, Quorum, QuorumDescription, QuorumListener } from '../../src/raft/quorum.ts'
 import { createTopics } from './node.ts'
 
 class HandMovedQuorum implements Quorum {
@@ -54,6 +54,11 @@ class HandMovedQuorum implements Quorum {
     this.#uncommitted = []
     this.logEndOffset = this.committedOffset
     this.#lead(2)
+  }
+
+  describe(): QuorumDescription {
+    const { leaderId, epoch, committedOffset: highWatermark } = this
+    return { leaderId, epoch, highWatermark, voters: [], observers: [] }
   }
 
   close(): Promise<void> {

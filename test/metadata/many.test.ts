@@ -185,3 +185,28 @@ test('leaderships go back to preferred replicas a little after they are in sync 
     await many.sleep(1000)
     expect(partitions(many).every(({ leader, replicas }) => leader === replicas[0])).toBe(true)
   }))
+
+test('the quorum is described by its leader, whoever is asked: voters with their listeners, observers, and how far they are', () =>
+  withOrders(
+    async many => {
+      many.cut.add(2)
+      await many.leader.router.createTopics(createTopics({ name: 'payments' }))
+      const topics = [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }]
+      const { response } = await many.node(4).router.describeQuorum({ topics })
+      const partition = response.topics[0]!.partitions[0]!
+      expect(partition).toMatchObject({ leaderId: 1, leaderEpoch: 1, highWatermark: many.log.length, errorCode: 0 })
+      expect(partition.currentVoters.map(({ replicaId }) => replicaId)).toEqual([1, 2, 3])
+      expect(partition.observers).toMatchObject([
+        { replicaId: 4, logEndOffset: many.log.length, lastFetchTimestamp: 5, lastCaughtUpTimestamp: 4 },
+      ])
+      const [leader, behind] = partition.currentVoters
+      expect(leader!.lastFetchTimestamp).toBeGreaterThan(1e12)
+      expect(behind!.logEndOffset).toBeLessThan(many.log.length)
+      expect(response.nodes!.map(({ nodeId, listeners }) => [nodeId, listeners])).toEqual(
+        [1, 2, 3].map(id => [id, [{ name: 'INTERNAL', host: 'h', port: 1000 + id }]]),
+      )
+      many.cut.clear()
+      many.elect(1)
+    },
+    { count: 4 },
+  ))

@@ -8,7 +8,7 @@ import { Controller } from '../../src/metadata/controller.ts'
 import { MetadataPublisher } from '../../src/metadata/publisher.ts'
 import { answerOperation, ControllerRouter } from '../../src/metadata/router.ts'
 import { KafkaError, NOT_CONTROLLER } from '../../src/protocol/errors.ts'
-import type { CommittedEntry, Quorum, QuorumListener } from '../../src/raft/quorum.ts'
+import type { CommittedEntry, Quorum, QuorumDescription, QuorumListener } from '../../src/raft/quorum.ts'
 import { assert } from '../../src/util/assert.ts'
 import { checkImage } from './invariants.ts'
 
@@ -175,7 +175,7 @@ export class TestNode {
   }
 }
 
-class TestQuorum implements Pick<Quorum, 'nodeId' | 'epoch' | 'leaderId' | 'isLeader' | 'committedOffset' | 'logEndOffset' | 'propose'> {
+class TestQuorum implements Quorum {
   readonly nodeId: number
   epoch = 0
   leaderId = -1
@@ -219,6 +219,15 @@ class TestQuorum implements Pick<Quorum, 'nodeId' | 'epoch' | 'leaderId' | 'isLe
     this.#uncommitted.push(...entries)
     this.#many.world.schedule(LATENCY_MS, 'commit', () => this.#commit(entries, epoch))
     return this.logEndOffset
+  }
+
+  /** As its leader knows it: who was cut off is as far as it was. */
+  describe(): QuorumDescription {
+    const { epoch, leaderId, committedOffset: highWatermark } = this
+    const replicas = [...this.#many.nodes.values()].map(({ id, quorum }) => {
+      return { nodeId: id, directoryId: '', logEndOffset: quorum.logEndOffset, lastFetchMs: 5, lastCaughtUpMs: 4 }
+    })
+    return { epoch, leaderId, highWatermark, voters: replicas.slice(0, 3), observers: replicas.slice(3) }
   }
 
   close(): Promise<void> {

@@ -5,11 +5,11 @@ import type { BrokerRegistration } from '../../src/metadata/brokers.ts'
 import { Controller } from '../../src/metadata/controller.ts'
 import { type Identity, markClean, openIdentity } from '../../src/metadata/identity.ts'
 import { MetadataPublisher } from '../../src/metadata/publisher.ts'
-import { SingleVoterQuorum } from '../../src/raft/single-voter.ts'
+import { RaftDriver } from '../../src/raft/driver.ts'
 
 export interface MetadataNode {
   readonly identity: Identity
-  readonly quorum: SingleVoterQuorum
+  readonly quorum: RaftDriver
   readonly publisher: MetadataPublisher
   readonly controller: Controller
   readonly failures: Error[]
@@ -28,7 +28,19 @@ export async function openNode(
   const failures: Error[] = []
   const fail = (error: Error) => void failures.push(error)
   const { snapshotEveryEntries = 20_000 } = o
-  const quorum = await SingleVoterQuorum.open(env, { directory: o.directory, meta, nodeId, snapshotEveryEntries, fail })
+  const { directoryId } = identity
+  const quorum = await RaftDriver.open(env, {
+    directory: o.directory,
+    meta,
+    nodeId,
+    directoryId,
+    voters: [{ nodeId, directoryId }],
+    transport: { send: () => {} },
+    fetchTimeoutMs: config['controller.quorum.fetch.timeout.ms'],
+    electionTimeoutMs: config['controller.quorum.election.timeout.ms'],
+    snapshotEveryEntries,
+    fail,
+  })
   const publisher = new MetadataPublisher({ fail })
   const controller = new Controller(env, { quorum, publisher, config, clusterId: identity.clusterId, fail })
   await publisher.start(quorum)
