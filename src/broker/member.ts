@@ -2,7 +2,7 @@
 // as voter or observer → the controller, where this node may lead → the way to the active one → all that was agreed on so far is applied.
 // A node alone takes the same road without a listener, and is done with it in one step.
 import { type Config, hasRole, internalListener, isAlone, quorumVoters } from '../config.ts'
-import type { Env, Kv } from '../env/env.ts'
+import { type Env, EnvError, type Kv } from '../env/env.ts'
 import { Controller } from '../metadata/controller.ts'
 import { type Identity, isVoter, openIdentity } from '../metadata/identity.ts'
 import { MetadataPublisher } from '../metadata/publisher.ts'
@@ -69,7 +69,7 @@ export async function openMember(env: Env, o: MemberOptions): Promise<Member> {
   const alone = isAlone(config) && found.voters.length === 1 && isVoter(found)
   const place = alone ? undefined : await openPlace(env, o, { identity: found, incarnationId })
   const identity = place?.identity ?? found
-  if (place !== undefined) tellOtherVoters(env, config, identity)
+  if (place !== undefined) checkVoters(env, config, identity, directory)
 
   const { fail } = lifetime
   const { network, book } = place ?? {}
@@ -201,12 +201,22 @@ function portOf(port: number | undefined): { port?: number } {
   return port === undefined ? {} : { port }
 }
 
-/** The voters of a cluster are those it was formed with, whatever is configured later. */
-function tellOtherVoters(env: Env, config: Config, { nodeId, voters, directoryId }: Identity): void {
+/**
+ * The voters of a cluster are those it was formed with, whatever is configured later.
+ * @throws EnvError EEXIST when this node would have to be one, and its role says otherwise
+ */
+function checkVoters(env: Env, config: Config, { nodeId, voters, directoryId, clusterId }: Identity, directory: string): void {
   const [configured, agreed] = [configuredVoters(config), voters.map(voter => voter.nodeId)]
   if (configured.length > 0 && configured.join() !== agreed.join())
     env.logger.log('warn', 'kept the voters that the cluster was formed with', { voters: agreed, configured })
-  if (hasRole(config, 'controller') && !isVoter({ nodeId, voters, directoryId }))
+  const votes = isVoter({ nodeId, voters, directoryId })
+  if (votes && !hasRole(config, 'controller'))
+    throw new EnvError(
+      'EEXIST',
+      `${directory} is that of a voter of cluster ${clusterId}, but process.roles is ${config['process.roles']}. ` +
+        'Set process.roles=broker,controller, or name another data directory.',
+    )
+  if (!votes && hasRole(config, 'controller'))
     env.logger.log('warn', 'joined without a voice: the voters were chosen when the cluster was formed', { nodeId, voters: agreed })
 }
 

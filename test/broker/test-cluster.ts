@@ -18,6 +18,8 @@ export interface ClusterOptions {
   readonly seed?: number
   /** Ids; all others are observers. Default: 1, 2, 3. */
   readonly voters?: readonly number[]
+  /** Where clients ask first. Default: the voters. */
+  readonly brokers?: readonly number[]
   /** Of all nodes. */
   readonly properties?: Readonly<Record<string, string>>
 }
@@ -35,7 +37,8 @@ export class TestCluster {
     this.world = world
     this.#options = options
     this.clientEnv = world.env('client')
-    const bootstrapServers = this.voters.map(id => `${hostOf(id)}:${CLIENT_PORT}`).join(',')
+    const brokers = options.brokers ?? this.voters
+    const bootstrapServers = brokers.map(id => `${hostOf(id)}:${CLIENT_PORT}`).join(',')
     this.kafka = new Kafka(this.clientEnv, { bootstrapServers }, () => () => {})
   }
 
@@ -76,10 +79,15 @@ export class TestCluster {
   }
 
   /** Opens one node, on what its disk kept; settles when it serves. */
-  async start(id: number, properties: Readonly<Record<string, string>> = {}): Promise<Node> {
+  start(id: number, properties: Readonly<Record<string, string>> = {}): Promise<Node> {
+    return this.startWith(id, { ...this.propertiesOf(id), ...properties })
+  }
+
+  /** The same with a configuration of its own, on the host of that id. */
+  async startWith(id: number, properties: Readonly<Record<string, string>>, directory = '/data'): Promise<Node> {
     const host = this.world.host(hostOf(id))
     const env = host.running ? host.env : this.world.restart(hostOf(id))
-    const node = await Node.open(env, { config: parseConfig({ ...this.propertiesOf(id), ...properties }), directory: '/data' })
+    const node = await Node.open(env, { config: parseConfig(properties), directory })
     this.#nodes.set(id, node)
     node.failed.then(error => {
       this.#nodes.delete(id)
