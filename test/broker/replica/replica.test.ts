@@ -6,7 +6,7 @@ import {
   type LeaderReplica,
   type ReplicaEvent,
   step as stepAt,
-} from '../../src/broker/replica.ts'
+} from '../../../src/broker/replica.ts'
 
 const NOW = 1000
 
