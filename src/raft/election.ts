@@ -3,7 +3,7 @@
 import { becomeLeader } from './leading.ts'
 import { lastEpochOf } from './log-index.ts'
 import type { EndQuorumEpoch, PreVote, PreVoteAnswer, Vote, VoteAnswer } from './messages.ts'
-import { electionWait, enterEpoch, hearOfLeader, leaderIsGone, loseLeader, send } from './roles.ts'
+import { electionWait, enterEpoch, hearOfLeader, leaderIsGone, loseLeader, saveVote, send } from './roles.ts'
 import type { RaftState, Step } from './state.ts'
 import { isOnlyVoter, majorityOf, peersOf } from './voters.ts'
 
@@ -80,7 +80,7 @@ export function onVote(step: Step, request: Vote, isFromVoter: boolean): void {
   if (state.votedFor === -1) {
     loseLeader(state)
     state.votedFor = from
-    step.effects.push({ type: 'saveVote', epoch, votedFor: from })
+    saveVote(step)
   }
   state.electionAt = now + electionWait(step)
   sendWhenVoteIsSaved(step, from)

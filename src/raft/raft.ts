@@ -15,7 +15,6 @@ import {
   onVote,
   onVoteAnswer,
   onVoteSaved,
-  startPreVote,
 } from './election.ts'
 import { ask, onFetchAnswer, onFetchRefused, onFollowerTick, onSnapshotChunk, tellFlushed } from './following.ts'
 import {
@@ -32,7 +31,7 @@ import {
 } from './leading.ts'
 import { moveStart } from './log-index.ts'
 import type { RaftMessage } from './messages.ts'
-import { becomeFollower, electionWait, enterEpoch, leaderIsGone, send, tellLeadership } from './roles.ts'
+import { becomeFollower, electionWait, enterEpoch, leaderIsGone, leaderIsSilent, send, tellLeadership } from './roles.ts'
 import type { RaftState, Step } from './state.ts'
 import type { RaftDescription, RaftEffect, RaftEvent } from './types.ts'
 import { isOnlyVoter, isVoter, peersOf } from './voters.ts'
@@ -177,7 +176,7 @@ function tick(at: Step): void {
     case 'leader':
       return void onLeaderTick(at)
     case 'follower':
-      if (at.now >= state.fetchDeadline) startPreVote(at)
+      if (at.now >= state.fetchDeadline) leaderIsSilent(at)
       return
     case 'observer':
       return void onFollowerTick(at)

@@ -39,7 +39,7 @@ export function enterEpoch(step: Step, epoch: number, votedFor = -1): void {
   state.lastLeaderId = -1
   state.heldAnswers = []
   loseLeader(state)
-  step.effects.push({ type: 'saveVote', epoch, votedFor })
+  saveVote(step)
   if (hadLeader && state.isVoter) state.electionAt = now + electionWait(step)
 }
 
@@ -82,11 +82,21 @@ export function hearOfLeader(step: Step, leaderId: number): boolean {
   return true
 }
 
-/** The leader's process is gone, or it leads no more. Voters do not start together. */
-export function leaderIsGone(step: Step, place = placeAfter(step.state, step.state.lastLeaderId)): void {
+/** The leader's process is gone, or it leads no more: elections are in a hurry. */
+export function leaderIsGone(step: Step, place?: number): void {
+  step.state.isHasty = true
+  leaderIsSilent(step, place)
+}
+
+/** Voters do not start together: parked fetches are answered at one time, so all would miss the leader at one time. */
+export function leaderIsSilent(step: Step, place = placeAfter(step.state, step.state.lastLeaderId)): void {
   const { state, now, random } = step
   loseLeader(state)
-  if (!state.isVoter) return
-  state.isHasty = true
-  state.electionAt = now + place * STAGGER_MS + random.fraction() * STAGGER_JITTER_MS
+  if (state.isVoter) state.electionAt = now + place * STAGGER_MS + random.fraction() * STAGGER_JITTER_MS
+}
+
+/** Only the last of several in one step matters. */
+export function saveVote({ state, effects }: Step): void {
+  if (effects.at(-1)?.type === 'saveVote') effects.pop()
+  effects.push({ type: 'saveVote', epoch: state.epoch, votedFor: state.votedFor })
 }
