@@ -41,5 +41,6 @@ export const ADVERTISED: readonly AdvertisedApi[] = [
   /* UpdateFeatures */ { apiKey: 57, minVersion: 0, maxVersion: 2 },
   /* DescribeCluster */ { apiKey: 60, minVersion: 0, maxVersion: 2 },
   /* DescribeProducers */ { apiKey: 61, minVersion: 0, maxVersion: 0 },
+  /* UnregisterBroker */ { apiKey: 64, minVersion: 0, maxVersion: 0 },
   /* DescribeTopicPartitions */ { apiKey: 75, minVersion: 0, maxVersion: 0 },
 ]

@@ -32,6 +32,7 @@ import { describeQuorum } from './api/55-describe-quorum.ts'
 import { updateFeatures } from './api/57-update-features.ts'
 import { describeCluster } from './api/60-describe-cluster.ts'
 import { describeProducers } from './api/61-describe-producers.ts'
+import { unregisterBroker } from './api/64-unregister-broker.ts'
 import { describeTopicPartitions } from './api/75-describe-topic-partitions.ts'
 import type { Handler } from './handler.ts'
 
@@ -70,6 +71,7 @@ const ALL: readonly Handler[] = [
   updateFeatures,
   describeCluster,
   describeProducers,
+  unregisterBroker,
   describeTopicPartitions,
 ]
 

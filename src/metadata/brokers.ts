@@ -7,6 +7,7 @@ import {
   DUPLICATE_BROKER_REGISTRATION,
   INCONSISTENT_CLUSTER_ID,
   INVALID_REGISTRATION,
+  INVALID_REQUEST,
   STALE_BROKER_EPOCH,
   UNSUPPORTED_VERSION,
 } from '../protocol/errors.ts'
@@ -154,10 +155,17 @@ export function relinquish(
   return { records: [...said, ...changes], movesLeaders }
 }
 
-/** For a broker that will not come back: its copies count for nothing from now on. Its id may register again, with an empty directory. */
+/**
+ * For a broker that will not come back: its copies count for nothing from now on. Its id may register again, with an empty directory.
+ * Where we differ from Kafka: one that serves is not taken off the books, for the copies of its partitions would be lost with it.
+ * @returns BROKER_ID_NOT_REGISTERED | INVALID_REQUEST
+ */
 export function decideUnregisterBroker(image: MetadataImage, brokerId: number, context: DecisionContext): Decision<ApiError> {
   const broker = image.brokers.get(brokerId)
-  if (broker === undefined) return { records: [], response: apiError(BROKER_ID_NOT_REGISTERED) }
+  if (broker === undefined)
+    return { records: [], response: apiError(BROKER_ID_NOT_REGISTERED, `Broker ID ${brokerId} is not currently registered`) }
+  if (!broker.fenced)
+    return { records: [], response: apiError(INVALID_REQUEST, `Broker ${brokerId} is alive. Stop it first, if it is to leave for good.`) }
   const after = presence(image, { brokerId, serves: false })
   const changes = changedPartitions(image, context, { brokerId, presence: after }, () => ({ ruined: brokerId }))
   return { records: [...changes, { type: 'brokerUnregistered', brokerId, brokerEpoch: broker.brokerEpoch }], response: SUCCESS }

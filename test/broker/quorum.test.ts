@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { ApiVersions } from '../../src/protocol/api/18-api-versions.ts'
 import { DescribeQuorum } from '../../src/protocol/api/55-describe-quorum.ts'
 import { UpdateFeatures } from '../../src/protocol/api/57-update-features.ts'
-import { INVALID_UPDATE_VERSION, UNKNOWN_TOPIC_OR_PARTITION } from '../../src/protocol/errors.ts'
+import { UnregisterBroker } from '../../src/protocol/api/64-unregister-broker.ts'
+import { BROKER_ID_NOT_REGISTERED, INVALID_REQUEST, INVALID_UPDATE_VERSION, UNKNOWN_TOPIC_OR_PARTITION } from '../../src/protocol/errors.ts'
 import { createTopic, withNode } from './test-node.ts'
 
 const LOG = [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }]
@@ -53,5 +54,14 @@ test('a feature stays at its level when the new one is refused, and is told at i
     const again = await connect()
     const { finalizedFeatures } = await again.ask(ApiVersions, 4, { clientSoftwareName: 'test', clientSoftwareVersion: '1' })
     expect(finalizedFeatures).toEqual([{ name: 'metadata.version', maxVersionLevel: 30, minVersionLevel: 30 }])
+  })
+})
+
+test('a broker that nobody knows, or that is alive, is not taken off the books', async () => {
+  await withNode(async ({ connect, broker }) => {
+    const client = await connect()
+    expect(await client.ask(UnregisterBroker, 0, { brokerId: 9 })).toMatchObject({ errorCode: BROKER_ID_NOT_REGISTERED })
+    expect(await client.ask(UnregisterBroker, 0, { brokerId: 1 })).toMatchObject({ errorCode: INVALID_REQUEST })
+    expect(broker.image.brokers.get(1)).toMatchObject({ fenced: false })
   })
 })
