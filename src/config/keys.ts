@@ -86,7 +86,7 @@ export const KEYS = {
   'max.connections.per.ip.overrides': text('broker', '', 'max.connections.per.ip of single addresses: ADDRESS:COUNT, separated by commas.', { check: (overrides: string) => (parseOverrides(overrides) === undefined ? 'Entries must be ADDRESS:COUNT' : undefined), ...everywhere }),
   'connections.max.idle.ms': long('broker', 10 * MINUTE, 'A connection without traffic is closed after this long; -1: never.', { min: 1, except: -1 }),
   'socket.request.max.bytes': int('broker', 100 * MIB, 'The longest request in bytes; a longer one closes its connection.', { min: 1 }),
-  'queued.max.request.bytes': long('broker', 32 * MIB, 'Bytes of requests in memory at once, whole and partly received, of all connections; beyond it connections are read from later. -1: no limit.', { min: 1, except: -1 }),
+  'queued.max.request.bytes': long('broker', 24 * MIB, 'Bytes of requests in memory at once, whole and partly received, of all connections; beyond it connections are read from later. -1: no limit.', { min: 1, except: -1 }),
   'max.request.partition.size.limit': int('broker', 2000, 'Partitions one answer to DescribeTopicPartitions may hold.', { min: 1 }),
   'inter.broker.protocol.version': text('broker', '4.4', 'The version of the protocol between brokers, for tools that ask.', fixed),
 

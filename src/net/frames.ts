@@ -3,6 +3,8 @@
 // Memory. A frame becomes one buffer, because what is cut out of it (record batches) is kept for a while, and the chunks are the socket's to read
 // into again: of exactly its size, or from a pool when there is one. A claimed length is only a claim: the buffer grows with what has arrived (at most
 // twice that, or 16 KiB), so a peer that announces 100 MiB and sends nothing costs 16 KiB. It is believed as far as memory lies idle in the pool.
+// Where somebody decides who may hold how much, a frame whose first 16 KiB came is asked for as a whole. Granted, it is one piece of memory from then on:
+// never copied, and no page of it is the process's before something came to stand in it. Until then what came is kept and the caller stops reading.
 import { ProtocolError } from '../protocol/errors.ts'
 import type { BufferPool, Lease } from '../util/buffer-pool.ts'
 
@@ -16,6 +18,7 @@ const EMPTY = Buffer.alloc(0)
 export class FrameReader {
   readonly #maxFrameBytes: number
   readonly #pool: BufferPool | undefined
+  readonly #mayHold: ((frameBytes: number) => boolean) | undefined
   /** The four length bytes seen so far; `#lengthBytes` of them are valid. */
   #length = 0
   #lengthBytes = 0
@@ -24,15 +27,24 @@ export class FrameReader {
   #frame: Buffer = EMPTY
   #lease: Lease | undefined
   #filled = 0
+  /** All of this frame may be held. */
+  #isGranted = false
 
-  constructor(maxFrameBytes: number, pool?: BufferPool) {
+  /** @param mayHold  asked for frames that are not small; when it says no, `grant` comes later and `push` should not before */
+  constructor(maxFrameBytes: number, pool?: BufferPool, mayHold?: (frameBytes: number) => boolean) {
     this.#maxFrameBytes = maxFrameBytes
     this.#pool = pool
+    this.#mayHold = mayHold
   }
 
-  /** Bytes held for a frame that is not whole yet. */
+  /** Bytes held for a frame that is not whole yet: all of it while that is granted, else what there is of it. */
   get heldBytes(): number {
-    return this.#frame.length
+    if (this.#isGranted) return this.#frameBytes
+    return this.#isAskedFor ? this.#filled : this.#frame.length
+  }
+
+  get #isAskedFor(): boolean {
+    return this.#mayHold !== undefined && this.#frameBytes > FIRST_BYTES
   }
 
   /** What has come of it. */
@@ -46,6 +58,18 @@ export class FrameReader {
     this.#lease = undefined
     this.#frame = EMPTY
     this.#filled = 0
+    this.#isGranted = false
+  }
+
+  /** The frame that has begun may be held as a whole. */
+  grant(): void {
+    this.#isGranted = true
+    if (this.#frame.length < this.#frameBytes) this.#moveTo(this.#frameBytes)
+  }
+
+  /** What was granted is asked for again when more comes. What was not written to takes no memory. */
+  revoke(): void {
+    this.#isGranted = false
   }
 
   /**
@@ -100,6 +124,7 @@ export class FrameReader {
   #fill(chunk: Buffer, p: number): number {
     const count = Math.min(chunk.length - p, this.#frameBytes - this.#filled)
     const needed = this.#filled + count
+    if (!this.#isGranted && this.#isAskedFor && needed >= FIRST_BYTES) this.#isGranted = this.#mayHold!(this.#frameBytes)
     if (needed > this.#frame.length) this.#grow(needed)
     chunk.copy(this.#frame, this.#filled, p, p + count)
     this.#filled = needed
@@ -107,10 +132,16 @@ export class FrameReader {
   }
 
   #grow(needed: number): void {
+    const frameBytes = this.#frameBytes
+    if (this.#isGranted) this.#moveTo(frameBytes)
+    else if (this.#isAskedFor) this.#moveTo(Math.max(needed, Math.min(FIRST_BYTES, GROWTH * needed)))
+    else this.#moveTo(Math.min(frameBytes, Math.max(FIRST_BYTES, GROWTH * needed)), this.#pool?.takeIdle(frameBytes))
+  }
+
+  #moveTo(bytes: number, idle?: Lease): void {
     const before = this.#frame
     const lease = this.#lease
-    const idle = this.#pool?.takeIdle(this.#frameBytes)
-    if (idle === undefined) this.#allocate(Math.min(this.#frameBytes, Math.max(FIRST_BYTES, GROWTH * needed)))
+    if (idle === undefined) this.#allocate(bytes)
     else this.#use(idle)
     before.copy(this.#frame, 0, 0, this.#filled)
     lease?.release()
@@ -134,6 +165,7 @@ export class FrameReader {
     this.#lease = undefined
     this.#filled = 0
     this.#frameBytes = -1
+    this.#isGranted = false
     onFrame(frame, lease)
   }
 }

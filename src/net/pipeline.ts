@@ -107,8 +107,9 @@ export class Pipeline {
     return exchange.outcome
   }
 
-  /** Forgets everything: the connection is gone. */
+  /** Forgets everything: the connection is gone. What was not started nobody looks at. */
   clear(): void {
+    for (let i = this.#next; i < this.#exchanges.length; i++) this.#exchanges[i]!.lease?.release()
     this.#exchanges = []
     this.#head = this.#next = this.#inFlightBytes = 0
   }

@@ -19,9 +19,10 @@ import { assert } from '../util/assert.ts'
 import type { BufferPool, Lease } from '../util/buffer-pool.ts'
 import { FrameReader } from './frames.ts'
 import { type Exchange, Pipeline } from './pipeline.ts'
+import type { ReadRounds } from './read-rounds.ts'
 import type { BudgetUser, RequestBudget } from './request-budget.ts'
 import type { IncomingRequest, ServerConnection, ServerOptions } from './server.ts'
-import { type Burned, explainedMs, strangerBurned, TOO_LONG_MS, TURN_MS, type Turns, type TurnTaker } from './turns.ts'
+import { type Burned, explainedMs, strangerBurned, TOO_LONG_MS, TURN_MS, type Turns, type TurnTaker, UNEXPLAINED_PAUSE } from './turns.ts'
 
 const MAX_IN_FLIGHT_BYTES = 8 * 1024 * 1024
 const MAX_IN_FLIGHT_REQUESTS = 256
@@ -42,6 +43,7 @@ interface Identity {
   readonly frames: BufferPool
   readonly budget: RequestBudget
   readonly turns: Turns
+  readonly rounds: ReadRounds
 }
 
 /** Of all connections whose clients are behind with taking them. */
@@ -73,6 +75,13 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
   /** Our part of it. */
   #budgeted = 0
   #isWithinBudget = true
+  /** A frame has begun that is not let in yet. */
+  #asksForRoom = false
+  /** One was, and is not whole. */
+  #isLetIn = false
+  readonly #rounds: ReadRounds
+  /** The loop must go round first. */
+  #hasReadEnough = false
   #isOver = false
   readonly #turns: Turns
   #heavy: Exchange | undefined
@@ -100,8 +109,9 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
     this.#unsent = identity.unsent
     this.#budget = identity.budget
     this.#turns = identity.turns
+    this.#rounds = identity.rounds
     this.#options = options
-    this.#frames = new FrameReader(options.maxRequestBytes, identity.frames)
+    this.#frames = new FrameReader(options.maxRequestBytes, identity.frames, frameBytes => this.#mayHold(frameBytes))
     this.#lastActivity = env.clock.now()
     this.burned = strangerBurned(this.#lastActivity)
     if (options.idleTimeoutMs !== undefined) this.#watchIdle(options.idleTimeoutMs)
@@ -164,11 +174,31 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
   }
 
   get isReadFrom(): boolean {
-    return !this.#paused
+    return !this.#paused || this.#hasReadEnough
+  }
+
+  get isDeaf(): boolean {
+    return this.#blocked
   }
 
   get receivedBytes(): number {
     return this.#receivedBytes
+  }
+
+  #mayHold(frameBytes: number): boolean {
+    const may = this.#budget.mayHold(this, frameBytes)
+    this.#isLetIn = may
+    this.#asksForRoom = !may
+    return may
+  }
+
+  letIn(): void {
+    if (this.#isOver) return
+    this.#isLetIn = true
+    this.#asksForRoom = false
+    this.#frames.grant()
+    this.#charge()
+    this.readOn()
   }
 
   stopReading(): void {
@@ -183,6 +213,12 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
     this.#lastActivity = this.#env.clock.now()
     this.#seen = { receivedBytes: -1, frameCount: -1 }
     this.#steerReading()
+  }
+
+  suspend(): void {
+    this.#isLetIn = false
+    this.#frames.revoke()
+    this.#charge()
   }
 
   cutOff(reason: string): void {
@@ -253,6 +289,10 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
 
   readonly #accept = (frame: Buffer, lease: Lease | undefined): void => {
     this.#frameCount++
+    if (this.#isLetIn) {
+      this.#isLetIn = false
+      this.#budget.isWhole(this)
+    }
     if (this.#state === 'open') this.#pipeline.add(frame, this.#options.mayOverlap(frame), lease)
   }
 
@@ -268,7 +308,16 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
       this.#pipeline.addClose(error.message)
       this.#state = 'draining'
     }
+    if (this.#rounds.isOver(chunk.length) && this.#isLetIn && !this.#hasReadEnough) {
+      this.#hasReadEnough = true
+      this.#rounds.wait(this.#nextRound)
+    }
     this.#pump()
+  }
+
+  readonly #nextRound = (): void => {
+    this.#hasReadEnough = false
+    if (!this.#isOver) this.#steerReading()
   }
 
   /** Hands out what may start, sends what is answered, and sets the reading accordingly. Never re-enters. */
@@ -298,7 +347,9 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
           this.#turns.spent(now - handedAt)
           excessMs += Math.max(0, now - handedAt - explainedMs(length))
           handedAt = now
-          if (excessMs >= TOO_LONG_MS || now - startedAt >= TURN_MS) this.#turns.rest(this, now - startedAt)
+          const tookMs = now - startedAt
+          if (excessMs >= TOO_LONG_MS) this.#turns.rest(this, tookMs, tookMs * UNEXPLAINED_PAUSE)
+          else if (tookMs >= TURN_MS) this.#turns.rest(this, tookMs)
         }
       }
     }
@@ -349,7 +400,7 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
     const maxBytes = this.#options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES
     const maxCount = this.#options.maxInFlightRequests ?? MAX_IN_FLIGHT_REQUESTS
     const open = this.#state === 'open'
-    const held = this.#blocked || !this.#isWithinBudget
+    const held = this.#blocked || !this.#isWithinBudget || this.#asksForRoom || this.#hasReadEnough
     if (open && !this.#paused && (held || inFlightBytes >= maxBytes || inFlightCount >= maxCount)) {
       this.#paused = true
       this.#socket.pause()

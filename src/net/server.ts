@@ -2,8 +2,9 @@
 // Facts: socket.request.max.bytes 100 MiB, connections.max.idle.ms 10 min (kafka.network.SocketServer).
 import type { Env, NetListener, Socket, Timer } from '../env/env.ts'
 import { BufferPool, type Lease } from '../util/buffer-pool.ts'
-import { collectAll } from '../util/native-memory.ts'
+import { collectAll, freeNow } from '../util/native-memory.ts'
 import { ConnectionCounts, type ConnectionLimits, NO_LIMITS } from './connection-limits.ts'
+import { ReadRounds } from './read-rounds.ts'
 import { RequestBudget } from './request-budget.ts'
 import { AcceptedConnection, type UnsentBytes } from './server-connection.ts'
 import { Turns } from './turns.ts'
@@ -99,6 +100,7 @@ export class Server {
   readonly #counts = new ConnectionCounts()
   readonly #budget: RequestBudget
   readonly #turns: Turns
+  readonly #rounds: ReadRounds
   readonly #unsent: UnsentBytes = { bytes: 0 }
   #progressTimer: Timer | undefined
   readonly #frames: BufferPool
@@ -135,14 +137,16 @@ export class Server {
     this.#options = options
     this.#frames = new BufferPool({
       smallestBytes: env.poisonsMemory ? 0 : POOLED_FRAME_BYTES,
-      maxIdleBytes: IDLE_FRAMES_BYTES,
+      maxIdleBytes: () => Math.min(IDLE_FRAMES_BYTES, this.#budget.leftBytes),
       poisons: env.poisonsMemory,
+      free: freeNow,
     })
     this.#budget = new RequestBudget(env.clock, {
       limitBytes: options.maxQueuedBytes ?? Number.POSITIVE_INFINITY,
       everybody: this.#connections,
     })
     this.#turns = new Turns(env.clock)
+    this.#rounds = new ReadRounds(env.clock)
     this.listeners = []
   }
 
@@ -203,6 +207,7 @@ export class Server {
       frames: this.#frames,
       budget: this.#budget,
       turns: this.#turns,
+      rounds: this.#rounds,
     })
     this.#connections.add(connection)
     this.#counts.opened(listenerName, address)

@@ -1,6 +1,8 @@
 // Whose turn it is on the one thread. A connection whose requests took long steps back into one queue for the whole node; between two turns of
 // that queue the loop is left to everybody else for as long as the last turn took. So requests that burn time have half of it at most, together,
-// whatever the number of connections they come by, and whoever asks for little waits for one of them at most. In the queue those come first who burned
+// whatever the number of connections they come by, and whoever asks for little waits for one of them at most. What took longer than its length
+// explains (a few bytes that unpack to many) has a quarter of the time: between two of those there is room for all of somebody else's request, its
+// way to the disk included. In the queue those come first who burned
 // least of late: a pause of the process makes a guilty one of anybody. A connection that is alone loses nothing.
 // A round of the loop has an end, too: what many connections sent in it is begun until ROUND_MS are spent; the rest comes after the loop went round and
 // everybody was heard, in the same order, and one that waited longest whatever it burned. Those whom nobody knows yet come after those who are
@@ -14,11 +16,13 @@ import { unpacked } from '../protocol/compression.ts'
 export const TURN_MS = 10
 /** So much sooner when it is not the length of the requests that explains it. */
 export const TOO_LONG_MS = 2
+/** Then others have the loop for so many times as long. */
+export const UNEXPLAINED_PAUSE = 3
 const EXPLAINED_MS = 0.25
 const EXPLAINED_BYTES_PER_MS = 64 * 1024
 /** Of what many send at once; then the loop goes round. */
 const ROUND_MS = 5
-const MAX_PAUSE_MS = 50
+const MAX_PAUSE_MS = 100
 /** Others count as present this long after their last request. */
 const PRESENT_MS = 1000
 const HEAVY_MS = 1000
@@ -27,7 +31,7 @@ const HALF_LIFE_MS = 1000
 /** What a stranger is thought to have burned. */
 const STRANGER_MS = 1
 /** Unpacked bytes are freed between events only. */
-const UNPACKED_PER_ROUND_BYTES = 16 * 1024 * 1024
+const UNPACKED_PER_ROUND_BYTES = 8 * 1024 * 1024
 
 /** What somebody's requests took of late. */
 export interface Burned {
@@ -109,13 +113,16 @@ export class Turns {
     this.#armRound()
   }
 
-  /** Its last turn took so long; `goOn` comes when it is its turn again. */
-  rest(taker: TurnTaker, tookMs: number): void {
+  /**
+   * Its last turn took so long; `goOn` comes when it is its turn again.
+   * @param pauseMs  that the loop is left to others before the next turn of anybody who rests
+   */
+  rest(taker: TurnTaker, tookMs: number, pauseMs = tookMs): void {
     const now = this.#clock.now()
     burn(taker, tookMs, now)
     this.#resting.add(taker)
     const alone = this.#resting.size === 1 && now - this.#changedAtMs > PRESENT_MS
-    if (!alone) this.#pauseUntilMs = Math.max(this.#pauseUntilMs, now + Math.min(tookMs, MAX_PAUSE_MS))
+    if (!alone) this.#pauseUntilMs = Math.max(this.#pauseUntilMs, now + Math.min(pauseMs, MAX_PAUSE_MS))
     this.#arm(now)
   }
 

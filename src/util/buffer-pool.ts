@@ -47,8 +47,9 @@ export class Lease {
 
 export class BufferPool {
   readonly smallestBytes: number
-  readonly #maxIdleBytes: number
+  readonly #maxIdleBytes: () => number
   readonly #poisons: boolean
+  readonly #free: ((bytes: Buffer) => void) | undefined
   /** By size; the last one to come goes first: it is still in the processor's caches. */
   readonly #idle: Buffer[][] = SIZES.map(() => [])
   /** The fewest that lay idle since the last `shrink`. */
@@ -57,12 +58,15 @@ export class BufferPool {
 
   /**
    * @param o  smallestBytes: less than this is not worth the counting. maxIdleBytes: what may lie here unused. poisons: memory is overwritten when it
-   *   comes back, so that who still reads it finds out
+   *   comes back, so that who still reads it finds out. free: takes what is given up, at once; without it the garbage collector does, in its time. With it
+   *   pieces larger than any that are used again are leased, too
    */
-  constructor(o: { smallestBytes: number; maxIdleBytes: number; poisons: boolean }) {
+  constructor(o: { smallestBytes: number; maxIdleBytes: number | (() => number); poisons: boolean; free?: (bytes: Buffer) => void }) {
+    const { maxIdleBytes } = o
     this.smallestBytes = o.smallestBytes
-    this.#maxIdleBytes = o.maxIdleBytes
+    this.#maxIdleBytes = typeof maxIdleBytes === 'number' ? () => maxIdleBytes : maxIdleBytes
     this.#poisons = o.poisons
+    this.#free = o.free
   }
 
   get idleBytes(): number {
@@ -71,7 +75,8 @@ export class BufferPool {
 
   /** @returns undefined for what is too small or too large to be used again */
   take(bytes: number): Lease | undefined {
-    if (bytes < this.smallestBytes || bytes > SIZES.at(-1)!) return undefined
+    if (bytes < this.smallestBytes) return undefined
+    if (bytes > SIZES.at(-1)!) return this.#free === undefined ? undefined : new Lease(this, Buffer.allocUnsafeSlow(bytes))
     return this.takeIdle(bytes) ?? new Lease(this, Buffer.allocUnsafeSlow(SIZES[classOf(bytes)]!))
   }
 
@@ -93,7 +98,10 @@ export class BufferPool {
   /** @internal */
   takeBack(bytes: Buffer): void {
     if (this.#poisons) bytes.fill(POISON)
-    if (this.#idleBytes + bytes.length > this.#maxIdleBytes) return
+    if (bytes.length > SIZES.at(-1)! || this.#idleBytes + bytes.length > this.#maxIdleBytes()) {
+      this.#free?.(bytes)
+      return
+    }
     this.#idle[classOf(bytes.length)]!.push(bytes)
     this.#idleBytes += bytes.length
   }
@@ -102,7 +110,10 @@ export class BufferPool {
   shrink(): void {
     for (let size = 0; size < SIZES.length; size++) {
       // Those at the bottom have been idle longest.
-      for (const buffer of this.#idle[size]!.splice(0, this.#spare[size]!)) this.#idleBytes -= buffer.length
+      for (const buffer of this.#idle[size]!.splice(0, this.#spare[size]!)) {
+        this.#idleBytes -= buffer.length
+        this.#free?.(buffer)
+      }
       this.#spare[size] = this.#idle[size]!.length
     }
   }

@@ -88,33 +88,105 @@ describe('the bytes of requests', () => {
     expect(big.some(({ paused }) => paused)).toBe(false)
   })
 
-  test('frames that are not whole count; one of them goes on, over the budget', async () => {
+  test('who begins a frame that finds no room waits with what came of it, and is let in when there is some', async () => {
     const { world, handled, server } = await open({ maxQueuedBytes: MIB })
-    const [first, second] = [world.accept(), world.accept()]
-    first.deliver(begun(2 * MIB, 400 * KIB))
-    second.deliver(begun(2 * MIB, 70 * KIB))
-    expect([first.paused, second.paused]).toEqual([true, true])
-    world.clock.advance(250)
-    expect(first.paused).toBe(false)
-    first.deliver(Buffer.alloc(2 * MIB - 400 * KIB))
+    const clients = Array.from({ length: 6 }, () => world.accept())
+    for (const client of clients) client.deliver(begun(240 * KIB, 20 * KIB))
+    expect(clients.map(({ paused }) => paused)).toEqual([false, false, false, false, true, true])
+    expect(server.queuedBytes).toBe(4 * 240 * KIB + 2 * 20 * KIB)
+    clients[1]!.deliver(Buffer.alloc(220 * KIB))
     expect(handled).toHaveLength(1)
-    expect(second.destroyed).toBe(false)
-    handled[0]!.respondNothing()
-    expect(server.queuedBytes).toBeLessThan(200 * KIB)
-    expect([first.paused, second.paused]).toEqual([false, false])
+    expect(clients[4]!.paused).toBe(true)
+    handled.shift()!.respondNothing()
+    expect(clients.map(({ paused }) => paused)).toEqual([false, false, false, false, false, true])
+    for (const client of [clients[0]!, clients[2]!, clients[3]!, clients[4]!]) client.deliver(Buffer.alloc(220 * KIB))
+    for (const request of handled.splice(0)) request.respondNothing()
+    clients[5]!.deliver(Buffer.alloc(220 * KIB))
+    for (const request of handled.splice(0)) request.respondNothing()
+    expect(server.queuedBytes).toBe(0)
+    expect(clients.some(({ paused, destroyed }) => paused || destroyed)).toBe(false)
   })
 
-  test('one that is so preferred and sends too little is cut off', async () => {
-    const { world, reasons } = await open({ maxQueuedBytes: MIB })
-    const [first, second] = [world.accept(), world.accept()]
+  test('of two hundred who send a megabyte each nobody is closed, and the budget holds', async () => {
+    const { world, handled, server } = await open({ maxQueuedBytes: 24 * MIB })
+    const clients = Array.from({ length: 200 }, () => ({ socket: world.accept(), left: MIB - 16 * KIB }))
+    for (const { socket } of clients) socket.deliver(begun(MIB, 16 * KIB))
+    let most = 0
+    let answered = 0
+    for (let round = 0; round < 100 && answered < 200; round++) {
+      for (const client of clients) {
+        if (client.socket.paused || client.left === 0) continue
+        const bytes = Math.min(client.left, 256 * KIB)
+        client.left -= bytes
+        client.socket.deliver(Buffer.alloc(bytes))
+      }
+      world.clock.runTurns()
+      most = Math.max(most, server.queuedBytes)
+      answered += handled.length
+      for (const request of handled.splice(0)) request.respondNothing()
+    }
+    expect(answered).toBe(200)
+    expect(clients.some(({ socket }) => socket.destroyed)).toBe(false)
+    expect(most).toBeLessThanOrEqual(24 * MIB + 200 * 16 * KIB)
+  })
+
+  test('a frame above a quarter of the budget counts apart, and there is one at a time', async () => {
+    const { world, handled } = await open({ maxQueuedBytes: MIB })
+    const [first, second, small] = [world.accept(), world.accept(), world.accept()]
     first.deliver(begun(2 * MIB, 400 * KIB))
     second.deliver(begun(2 * MIB, 70 * KIB))
-    world.clock.advance(250)
-    second.deliver(Buffer.alloc(100 * KIB))
-    world.clock.advance(250)
-    expect([first.destroyed, second.destroyed]).toEqual([true, false])
-    first.close()
+    expect([first.paused, second.paused]).toEqual([false, true])
+    small.deliver(frameOf(Buffer.alloc(200 * KIB)))
+    expect([handled.length, small.paused]).toEqual([1, false])
+    first.deliver(Buffer.concat([Buffer.alloc(2 * MIB - 400 * KIB), begun(2 * MIB, 100 * KIB)]))
+    expect([first.paused, second.paused]).toEqual([true, true])
+    handled[1]!.respondNothing()
+    expect([first.paused, second.paused]).toEqual([true, false])
+  })
+
+  test('who was let in and sends too little holds no room for more, and asks again', async () => {
+    const { world, handled, server } = await open({ maxQueuedBytes: MIB })
+    const [stalled, other, third] = [world.accept(), world.accept(), world.accept()]
+    for (const client of [stalled, other]) client.deliver(begun(240 * KIB, 20 * KIB))
+    const rest = [world.accept(), world.accept()]
+    for (const client of rest) client.deliver(begun(240 * KIB, 20 * KIB))
+    third.deliver(begun(240 * KIB, 20 * KIB))
+    expect(third.paused).toBe(true)
+    for (let i = 0; i < 3; i++) {
+      world.clock.advance(1000)
+      for (const client of [other, ...rest]) client.deliver(Buffer.alloc(20 * KIB))
+    }
+    expect([stalled.destroyed, third.paused]).toEqual([false, false])
+    expect(server.queuedBytes).toBe(4 * 240 * KIB + 20 * KIB)
+    stalled.deliver(Buffer.alloc(20 * KIB))
+    expect(stalled.paused).toBe(true)
+    third.deliver(Buffer.alloc(220 * KIB))
+    handled[0]!.respondNothing()
+    expect(stalled.paused).toBe(false)
+    stalled.deliver(Buffer.alloc(200 * KIB))
+    expect(handled).toHaveLength(2)
+  })
+
+  test('a huge one that stands still is cut off while others wait for its place, and not before', async () => {
+    const { world, reasons } = await open({ maxQueuedBytes: MIB })
+    const [stalled, waiting] = [world.accept(), world.accept()]
+    stalled.deliver(begun(2 * MIB, 400 * KIB))
+    world.clock.advance(10_000)
+    expect(stalled.destroyed).toBe(false)
+    waiting.deliver(begun(2 * MIB, 70 * KIB))
+    world.clock.advance(8000)
+    expect([stalled.destroyed, waiting.destroyed, waiting.paused]).toEqual([true, false, false])
+    stalled.close()
     expect(reasons()).toEqual(['it sent too little of a request while others waited'])
+  })
+
+  test('who only announces a frame holds no room: it is asked for when 16 KiB came', async () => {
+    const { world } = await open({ maxQueuedBytes: MIB })
+    const idle = Array.from({ length: 50 }, () => world.accept())
+    for (const client of idle) client.deliver(begun(2 * MIB, 100))
+    const writer = world.accept()
+    writer.deliver(begun(2 * MIB, 20 * KIB))
+    expect(writer.paused).toBe(false)
   })
 
   test('one that is not read from for other reasons is neither preferred nor cut off', async () => {
@@ -133,11 +205,11 @@ describe('the bytes of requests', () => {
     expect(full.paused).toBe(false)
   })
 
-  test('beyond four times the budget the longest waiting frame that is not whole is given up', async () => {
+  test('beyond twice the budget the longest waiting frame that is not whole is given up', async () => {
     const { world, server } = await open({ maxQueuedBytes: MIB })
-    const clients = Array.from({ length: 40 }, () => world.accept())
-    for (const client of clients) client.deliver(begun(MIB, 100 * KIB))
-    expect(server.queuedBytes).toBeLessThan(4.5 * MIB)
+    const clients = Array.from({ length: 200 }, () => world.accept())
+    for (const client of clients) client.deliver(begun(15 * KIB, 12 * KIB))
+    expect(server.queuedBytes).toBeLessThan(2.1 * MIB)
     expect(clients[0]!.destroyed).toBe(true)
     expect(clients.at(-1)!.destroyed).toBe(false)
   })

@@ -125,13 +125,17 @@ function openFileLimit(): number | undefined {
 
 /** What all sockets read into: a read is handed on before the next one starts. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024)
+/** What a socket reads at first, and again after a short read: so much of a large message is seen before more is asked for. */
+const FIRST_READ_BUFFER = READ_BUFFER.subarray(0, 16 * 1024)
 
 /** Hands what one socket reads to whoever handles it. */
 class SharedReader {
   events: SocketEvents | undefined
+  #next = FIRST_READ_BUFFER
   readonly onread = {
-    buffer: READ_BUFFER,
+    buffer: (): Buffer => this.#next,
     callback: (byteCount: number, buffer: Uint8Array): boolean => {
+      this.#next = byteCount < FIRST_READ_BUFFER.length ? FIRST_READ_BUFFER : READ_BUFFER
       this.events?.data((buffer as Buffer).subarray(0, byteCount))
       return true
     },
