@@ -12,7 +12,7 @@
 
 import * as batch from '../protocol/batch.ts'
 import { BATCH_HEADER_BYTES, BATCH_MAGIC, LOG_OVERHEAD } from '../protocol/batch.ts'
-import { CODEC_GZIP, CODEC_LZ4, CODEC_NONE, CODEC_SNAPPY, CODEC_ZSTD, type Codec, isCodec } from '../protocol/compression.ts'
+import { CODEC_GZIP, CODEC_LZ4, CODEC_NONE, CODEC_SNAPPY, CODEC_ZSTD, type Codec, doneWith, isCodec } from '../protocol/compression.ts'
 import {
   CORRUPT_MESSAGE,
   INVALID_RECORD,
@@ -70,15 +70,15 @@ export type ValidateConfig = Pick<
 
 const MAX_RECORD_ERRORS = 1000
 /**
- * What a batch may unpack to: 4 MiB, 4 times max.message.bytes or 64 times its own size, the largest of them, within 64 times max.message.bytes (or
- * 64 MiB). Most producers limit a batch by its unpacked size (librdkafka and its kin to 1 MB) and never come near; Java's limits the packed one, and
+ * What a batch may unpack to: 4 MiB, 4 times max.message.bytes or 64 times its own size, the largest of them, within 32 times max.message.bytes (or
+ * 32 MiB), all of which is in memory at once. Most producers limit a batch by its unpacked size (librdkafka and its kin to 1 MB) and never come near; Java's limits the packed one, and
  * logs pack 5 to 30 times. Who is over is told MESSAGE_TOO_LARGE, upon which Java's producer splits the batch and sends the halves.
  */
 const UNPACKED_BYTES = 4 * 1024 * 1024
 const UNPACKED_PER_MESSAGE_BYTE = 4
 const UNPACKED_PER_PACKED_BYTE = 64
-const MAX_UNPACKED_BYTES = 64 * 1024 * 1024
-const MAX_UNPACKED_PER_MESSAGE_BYTE = 64
+const MAX_UNPACKED_BYTES = 32 * 1024 * 1024
+const MAX_UNPACKED_PER_MESSAGE_BYTE = 32
 /** What each batch adds to what its request may unpack. */
 const GRANTED_PER_PACKED_BYTE = 32
 /** A batch that must be packed anew (another codec, offsets to renumber) may have so many times max.message.bytes: packing is slow. */
@@ -143,7 +143,16 @@ export function validateBatch(
   if (fault !== undefined) return fault
   const body = unpack(b, config, o.unpacking)
   if ('ok' in body) return body
-  const walked = walk(b, body, config, o.now)
+  const codec = batch.codecOf(b, 0)
+  try {
+    return checkRecords(b, body, config, o.now)
+  } finally {
+    doneWith(codec, body.bytes)
+  }
+}
+
+function checkRecords(b: Buffer, body: BatchBody, config: ValidateConfig, now: number): Validated | Rejected {
+  const walked = walk(b, body, config, now)
   if (walked.ok === false) return walked
 
   const source = batch.codecOf(b, 0) as Codec
@@ -152,7 +161,7 @@ export function validateBatch(
   const bodyBytes = body.end - body.start
   if (mustRebuild && bodyBytes > config.maxMessageBytes * REPACKED_PER_MESSAGE_BYTE) return tooMuchToRepack(bodyBytes, config)
   const logAppendTime = config.messageTimestampType === 'LogAppendTime'
-  const maxTimestamp = logAppendTime ? o.now : walked.maxTimestamp
+  const maxTimestamp = logAppendTime ? now : walked.maxTimestamp
   const changed = setTimestamp(b, maxTimestamp, logAppendTime)
   if (changed && !mustRebuild) batch.setCrc(b, 0)
   const final = mustRebuild ? rebuildBatch(b, 0, body, { codec: target, level: levelOf(config, target), renumber: !walked.consecutive }) : b
@@ -163,7 +172,7 @@ export function validateBatch(
     recordCount: batch.recordCount(final, 0),
     maxTimestamp,
     offsetDeltaOfMaxTimestamp: logAppendTime ? 0 : walked.indexOfMaxTimestamp,
-    logAppendTimeMs: logAppendTime ? o.now : -1,
+    logAppendTimeMs: logAppendTime ? now : -1,
   }
 }
 

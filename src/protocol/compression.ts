@@ -1,10 +1,11 @@
 // The four codecs of record batches, synchronous and capped. Each codec, and the library it needs, is one file in compression/; libraries
 // are loaded at the first use of their codec.
 
+import { freeNow } from '../util/native-memory.ts'
 import { gzipPack, gzipUnpack } from './compression/gzip.ts'
 import { lz4Pack, lz4Unpack } from './compression/lz4.ts'
 import { snappyPack, snappyUnpack } from './compression/snappy.ts'
-import { zstdPack, zstdUnpack } from './compression/zstd.ts'
+import { zstdIsNodes, zstdPack, zstdUnpack } from './compression/zstd.ts'
 import { ProtocolError } from './errors.ts'
 
 export const CODEC_NONE = 0
@@ -55,6 +56,15 @@ export function decompress(codec: number, bytes: Uint8Array, maxOutputBytes: num
   const plain = unpack(codec, bytes, maxOutputBytes)
   if (codec !== CODEC_NONE) unpacked.bytes += plain.length
   return plain
+}
+
+/** Smaller ones are left to the garbage collector. */
+const FREED_FROM_BYTES = 2 * 1024 * 1024
+
+/** Nobody looks again at what `decompress` gave for this codec: its memory is free at once, unless it is a library's. */
+export function doneWith(codec: number, plain: Buffer): void {
+  if (codec === CODEC_NONE || plain.length <= FREED_FROM_BYTES || (codec === CODEC_ZSTD && !zstdIsNodes())) return
+  freeNow(plain)
 }
 
 function unpack(codec: number, bytes: Uint8Array, maxOutputBytes: number): Buffer {

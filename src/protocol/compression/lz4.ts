@@ -1,13 +1,15 @@
-// LZ4 frames (version 1.6 of the frame format). The frame is ours, the blocks are done by the package `lz4-napi` (lz4_flex). As in Kafka:
+// LZ4 frames (version 1.6 of the frame format). The frame is ours, the blocks are done by the package `lz4-napi` (lz4_flex), but for those behind the
+// first two megabytes (lz4-block.ts). As in Kafka:
 // blocks must be independent, there is one frame and no dictionary, the header's checksum byte must be right (pre-0.10 clients got it wrong,
 // but only in formats before v2). Legacy frames and skippable frames are refused. We differ from Kafka: content size and content checksum
 // are verified, and bytes after the frame are refused, because other readers would stumble over either.
 //
 //   magic u32 · FLG · BD · [content size u64] · HC · { size u32 (top bit: stored) · bytes · [checksum u32] }… · 0 u32 · [checksum u32]
 
-import { handedOutNatively } from '../../util/native-memory.ts'
+import { freeNow, handedOutNatively } from '../../util/native-memory.ts'
 import { ProtocolError } from '../errors.ts'
 import { loadLibrary, overCap } from './library.ts'
+import { unpackBlock } from './lz4-block.ts'
 import { xxhash32 } from './xxhash32.ts'
 
 /** The package's block functions: the unpacked size stands in front of the block, u32 little-endian. */
@@ -29,6 +31,8 @@ const BD_64_KIB = 0x40
 const BLOCK_BYTES = maxBlockBytes(BD_64_KIB)
 /** A match is lengthened by 255 with each byte: no block unpacks to more than this times its size. */
 const MAX_RATIO = 255
+/** What is logged packs no better. */
+const USUAL_RATIO = 32
 const SIZE_PREFIX_BYTES = 4
 
 let loaded: Lz4 | undefined
@@ -70,8 +74,29 @@ function frameHeader(): Buffer {
   return header
 }
 
-/** @throws ProtocolError on damage or more than maxOutputBytes of output */
+/** What unpacks to more than this is gathered in one piece of our own, and the rest of it unpacked there. */
+const GATHERED_FROM_BYTES = 2 * 1024 * 1024
+
+/**
+ * @returns memory of our own when it is more than GATHERED_FROM_BYTES, with nothing else in it
+ * @throws ProtocolError on damage or more than maxOutputBytes of output
+ */
 export function lz4Unpack(bytes: Uint8Array, maxOutputBytes: number): Buffer {
+  const gathering: Gathering = { bytes: undefined }
+  try {
+    return unpackFrame(bytes, maxOutputBytes, gathering)
+  } catch (error) {
+    if (gathering.bytes !== undefined) freeNow(gathering.bytes)
+    throw error
+  }
+}
+
+interface Gathering {
+  /** Only what is written to is taken by it. */
+  bytes: Buffer | undefined
+}
+
+function unpackFrame(bytes: Uint8Array, maxOutputBytes: number, gathering: Gathering): Buffer {
   const b = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const frame = readHeader(b)
   const parts: Buffer[] = []
@@ -83,21 +108,39 @@ export function lz4Unpack(bytes: Uint8Array, maxOutputBytes: number): Buffer {
     p += 4
     if (size === 0) break
     if (size > frame.maxBlockBytes || size > b.length - p) throw damaged(`a block of ${size} bytes, ${b.length - p} left`)
-    const room = maxOutputBytes - total
-    const part = stored
-      ? b.subarray(p, p + size)
-      : uncompress(b.subarray(p, p + size), { maxBytes: frame.maxBlockBytes, room, cap: maxOutputBytes })
-    if (part.length > room) throw overCap('lz4', maxOutputBytes)
-    if (part.length === 0) throw damaged('an empty block')
-    parts.push(part)
-    total += part.length
+    const block = b.subarray(p, p + size)
+    const bounds = { maxBytes: frame.maxBlockBytes, room: maxOutputBytes - total, cap: maxOutputBytes }
+    if (
+      gathering.bytes === undefined &&
+      total + (stored ? size : Math.min(frame.maxBlockBytes, size * USUAL_RATIO)) > GATHERED_FROM_BYTES
+    ) {
+      gathering.bytes = Buffer.allocUnsafeSlow(Math.min(maxOutputBytes, b.length * MAX_RATIO))
+      let at = 0
+      for (const before of parts.splice(0)) at += before.copy(gathering.bytes, at)
+    }
+    let partBytes: number
+    if (stored) {
+      if (size > bounds.room) throw overCap('lz4', maxOutputBytes)
+      if (gathering.bytes === undefined) parts.push(block)
+      else block.copy(gathering.bytes, total)
+      partBytes = size
+    } else if (gathering.bytes === undefined) {
+      const part = uncompress(block, bounds)
+      parts.push(part)
+      partBytes = part.length
+    } else {
+      partBytes = uncompressTo(gathering.bytes, total, block, bounds)
+    }
+    if (partBytes === 0) throw damaged('an empty block')
+    total += partBytes
     if (frame.flags & BLOCK_CHECKSUMS) {
       if (readUint32(b, p + size) !== xxhash32(b, p, p + size)) throw damaged('a block with a wrong checksum')
       p += 4
     }
     p += size
   }
-  const content = parts.length === 1 ? parts[0]! : Buffer.concat(parts, total)
+  const content =
+    gathering.bytes?.subarray(0, total) ?? (parts.length === 1 && total <= GATHERED_FROM_BYTES ? parts[0]! : Buffer.concat(parts, total))
   if (frame.flags & CONTENT_CHECKSUM) {
     if (readUint32(b, p) !== xxhash32(content, 0, total)) throw damaged('content with a wrong checksum')
     p += 4
@@ -136,8 +179,23 @@ function readHeader(b: Buffer): FrameHeader {
 /** Holds the block behind its prefix for the library; grows to the largest block seen (at most 4 MiB and the prefix). */
 let prefixed = Buffer.allocUnsafe(0)
 
-/** @param o  what the frame allows, what is left of the cap, the cap */
-function uncompress(block: Buffer, o: { maxBytes: number; room: number; cap: number }): Buffer {
+interface BlockBounds {
+  /** What the frame allows. */
+  readonly maxBytes: number
+  /** What is left of the cap. */
+  readonly room: number
+  readonly cap: number
+}
+
+/** @returns how many bytes were written at `at` */
+function uncompressTo(out: Buffer, at: number, block: Buffer, { maxBytes, room, cap }: BlockBounds): number {
+  const end = unpackBlock(block, out, at, at + Math.min(maxBytes, room, block.length * MAX_RATIO))
+  if (typeof end === 'number') return end - at
+  if (end === 'damaged' || room > maxBytes) throw damaged(`a block that is ${end}`)
+  throw overCap('lz4', cap)
+}
+
+function uncompress(block: Buffer, o: BlockBounds): Buffer {
   const capacity = Math.min(o.maxBytes, o.room, block.length * MAX_RATIO)
   const length = SIZE_PREFIX_BYTES + block.length
   if (prefixed.length < length) prefixed = Buffer.allocUnsafeSlow(Math.max(length, BLOCK_BYTES))

@@ -32,6 +32,11 @@ export function zstdPack(bytes: Uint8Array, level: number = DEFAULT_LEVEL): Buff
   return library().compress(bytes, level)
 }
 
+/** What is unpacked is memory of Node's. */
+export function zstdIsNodes(): boolean {
+  return 'zstdDecompressSync' in zlib
+}
+
 /** @throws ProtocolError on damage or more than maxOutputBytes of output */
 export function zstdUnpack(bytes: Uint8Array, maxOutputBytes: number): Buffer {
   const b = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -168,7 +173,8 @@ function packaged(): Zstd {
     },
     decompress: frame => {
       const plain = decoder.decodeSync(frame)
-      handedOutNatively(plain.length)
+      // It grows by doubling.
+      handedOutNatively(2 ** Math.ceil(Math.log2(plain.length + 1)))
       return plain
     },
   }
