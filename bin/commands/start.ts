@@ -1,6 +1,7 @@
 // `ottla start`: one node in this process, until a signal. With -n: start-cluster.ts, whose processes are nodes like this one.
 import type { ChildProcess } from 'node:child_process'
 import { preloadNode } from '../../src/index/preload.ts'
+import { stayLean } from '../../src/index/stay-lean.ts'
 import type { Logger, LogLevel, RunningNode, StartNodeOptions } from '../../src/index.ts'
 import { UsageError, whole } from './failure.ts'
 import { refuseCluster } from './local/cluster-file.ts'
@@ -77,6 +78,7 @@ interface Run {
 
 async function runNode({ start: options, ready, end }: Run): Promise<void> {
   const { startNode } = await import('../../src/index/start-node.ts')
+  const leaveLean = stayLean()
   const node = await startNode(options)
   await ready(node)
   const failure = await Promise.race([end, node.failed])
@@ -85,6 +87,7 @@ async function runNode({ start: options, ready, end }: Run): Promise<void> {
   // A disk that fails under the last writes: nothing acknowledged is lost, but the next start recovers as after a crash, and that is worth a 1.
   const late = await Promise.race([node.failed, new Promise<undefined>(resolve => setImmediate(resolve, undefined))])
   if (late !== undefined) throw late
+  leaveLean()
 }
 
 /** Also in memory: the default of every client command must find it. */
