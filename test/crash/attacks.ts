@@ -301,6 +301,7 @@ export const ATTACKS: Record<string, () => Plan> = {
   'zstd bombs, 60 MiB': () => ({ connections: 4, flood: bomb(CODEC_ZSTD, 60)() }),
   'gzip bombs, 60 MiB': () => ({ connections: 4, flood: bomb(CODEC_GZIP, 60)() }),
   'lz4 bombs, 60 MiB': () => ({ connections: 4, flood: bomb(CODEC_LZ4, 60)() }),
+  'lz4 bombs, 200 MiB': () => ({ connections: 4, flood: bomb(CODEC_LZ4, 200)() }),
   'snappy bombs, 60 MiB': () => ({ connections: 4, flood: bomb(CODEC_SNAPPY, 60)() }),
   'bombs on 40 connections': () => ({ connections: 40, flood: bomb(CODEC_ZSTD, 3)() }),
   'produce to 1,000,000 partitions': () => {
