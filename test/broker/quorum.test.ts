@@ -58,10 +58,10 @@ test('a feature stays at its level when the new one is refused, and is told at i
 })
 
 test('a broker that nobody knows, or that is alive, is not taken off the books', async () => {
-  await withNode(async ({ connect, broker }) => {
+  await withNode(async ({ connect, node }) => {
     const client = await connect()
     expect(await client.ask(UnregisterBroker, 0, { brokerId: 9 })).toMatchObject({ errorCode: BROKER_ID_NOT_REGISTERED })
     expect(await client.ask(UnregisterBroker, 0, { brokerId: 1 })).toMatchObject({ errorCode: INVALID_REQUEST })
-    expect(broker.image.brokers.get(1)).toMatchObject({ fenced: false })
+    expect(node.broker.image.brokers.get(1)).toMatchObject({ fenced: false })
   })
 })
