@@ -12,9 +12,9 @@ import type { ElectLeaders } from '../protocol/api/43-elect-leaders.ts'
 import type { IncrementalAlterConfigs } from '../protocol/api/44-incremental-alter-configs.ts'
 import type { DescribeQuorum } from '../protocol/api/55-describe-quorum.ts'
 import type { UpdateFeatures } from '../protocol/api/57-update-features.ts'
-import { KafkaError, NOT_CONTROLLER } from '../protocol/errors.ts'
+import { KafkaError, NOT_CONTROLLER, POLICY_VIOLATION } from '../protocol/errors.ts'
 import type { RequestOf } from '../protocol/schema.ts'
-import type { Leadership, Quorum, QuorumDescription } from '../raft/quorum.ts'
+import { type Leadership, MAX_PROPOSAL_BYTES, type Quorum, type QuorumDescription } from '../raft/quorum.ts'
 import { assert } from '../util/assert.ts'
 import type { Uuid } from '../util/uuid.ts'
 import {
@@ -78,6 +78,8 @@ export class Controller implements ControllerOperations {
   readonly #context: DecisionContext
   /** With everything decided, agreed on or not; undefined while this node may not decide. */
   #pending: MetadataImage | undefined
+  /** In which this node leads, while it is active. */
+  #epoch = -1
   /** While it is active. */
   #sessions: SessionKeeper | undefined
   #balance: LeaderBalance | undefined
@@ -186,7 +188,12 @@ export class Controller implements ControllerOperations {
   #decide<T>(decide: Decide<T>): Promise<Answer<T>> {
     return new Promise((resolve, reject) => {
       const run = () => {
-        const { response, offset } = this.#perform(decide)
+        const performed = this.#perform(decide)
+        if (performed instanceof KafkaError) {
+          reject(performed)
+          return
+        }
+        const { response, offset } = performed
         this.#waiting.push({ offset, resolve: () => resolve({ response, offset }), reject })
         if (this.#options.publisher.image.offset >= offset) this.#answer(this.#options.publisher.image)
       }
@@ -196,16 +203,23 @@ export class Controller implements ControllerOperations {
     })
   }
 
-  /** Decides, applies to the pending image, proposes. */
-  #perform<T>(decide: Decide<T>): { readonly response: T; readonly offset: number } {
+  /** Decides, applies to the pending image, proposes. An error: there is too much of it to be agreed on as one. */
+  #perform<T>(decide: Decide<T>): { readonly response: T; readonly offset: number } | KafkaError {
     const image = this.#pending
     assert(image !== undefined, 'a decision without an image')
     // The quorum may have added entries of its own.
     image.offset = this.#options.quorum.logEndOffset
     const { records, response } = decide(image, this.#context)
     if (records.length === 0) return { response, offset: image.offset }
+    const payloads = records.map(encodeRecord)
+    const bytes = payloads.reduce((sum, payload) => sum + payload.length, 0)
+    if (bytes > MAX_PROPOSAL_BYTES)
+      return new KafkaError(
+        POLICY_VIOLATION,
+        `The change takes ${bytes} bytes of metadata, more than ${MAX_PROPOSAL_BYTES} in one request.`,
+      )
     for (const record of records) applyRecord(image, record)
-    const offset = this.#options.quorum.propose(records.map(encodeRecord))
+    const offset = this.#options.quorum.propose(payloads)
     assert(offset === image.offset + records.length, `${records.length} records decided at ${image.offset} end at ${offset}`)
     image.offset = offset
     return { response, offset }
@@ -214,6 +228,8 @@ export class Controller implements ControllerOperations {
   readonly #fromPublisher: ImageListener = {
     applied: (changes, image) => {
       const { quorum } = this.#options
+      // Entries of another leader, at offsets that answers wait for: ours never were, or are behind us.
+      if (this.#pending !== undefined && image.epoch !== this.#epoch) this.#resign()
       if (quorum.isLeader && this.#pending === undefined && image.epoch === quorum.epoch && !this.#closed) this.#activate(image)
       if (changes.some(({ type }) => type === 'brokerChanged')) this.#sessions?.follow()
       this.#balance?.applied(changes, image)
@@ -233,6 +249,7 @@ export class Controller implements ControllerOperations {
       `the metadata log is of cluster ${image.clusterId}, the directory of ${clusterId}`,
     )
     this.#pending = copyImage(image)
+    this.#epoch = quorum.epoch
     this.#env.logger.log('info', 'became active controller', { nodeId: quorum.nodeId, epoch: quorum.epoch, offset: image.offset })
     if (image.clusterId === '')
       this.#perform(() => ({ records: [{ type: 'clusterFormed', clusterId }, ...bootstrap], response: undefined }))

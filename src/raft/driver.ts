@@ -8,7 +8,15 @@ import { describeQuorum } from './description.ts'
 import { epochAt } from './log-index.ts'
 import { endOf, LogTail, sizeOf } from './log-tail.ts'
 import type { FetchAnswer, RaftMessage, SnapshotChunk } from './messages.ts'
-import type { CommittedEntry, Leadership, Quorum, QuorumDescription, QuorumListener, QuorumSnapshot } from './quorum.ts'
+import {
+  type CommittedEntry,
+  type Leadership,
+  MAX_PROPOSAL_BYTES,
+  type Quorum,
+  type QuorumDescription,
+  type QuorumListener,
+  type QuorumSnapshot,
+} from './quorum.ts'
 import { createRaft, nextDeadline, type RaftState, step } from './raft.ts'
 import { type EntryBatch, type LoadedLog, QuorumStore, type SnapshotParts } from './store.ts'
 import type { RaftEffect, RaftEvent, Voter } from './types.ts'
@@ -150,6 +158,8 @@ export class RaftDriver implements Quorum {
     const { role, epoch } = this.#state
     if (!this.isLeader || role !== 'leader' || epoch !== this.epoch || this.#phase !== 'running') throw new KafkaError(NOT_CONTROLLER)
     assert(payloads.length > 0 && payloads.every(payload => payload.length > 0), 'a proposal holds at least one entry, and none is empty')
+    const bytes = payloads.reduce((sum, payload) => sum + payload.length, 0)
+    assert(bytes <= MAX_PROPOSAL_BYTES, `a proposal of ${bytes} bytes, at most ${MAX_PROPOSAL_BYTES} are allowed`)
     if (this.#proposals.length === 0) this.#env.clock.turn(() => this.#appendProposals(epoch))
     this.#proposals.push(payloads)
     this.#proposedCount += payloads.length

@@ -5,6 +5,9 @@
 // it moves offsets and holds nothing. Epochs are never reused: they rise at every election and at every restart of a leader, and are on disk
 // before anything depends on them.
 
+/** What one proposal may hold: it is written, sent and read as one. */
+export const MAX_PROPOSAL_BYTES = 16 * 1024 * 1024
+
 export interface CommittedEntry {
   readonly offset: number
   /** Of the leader that appended it. */
@@ -56,7 +59,7 @@ export interface Quorum extends Leadership {
    */
   start(listener: QuorumListener): Promise<void>
   /**
-   * Leader only: appends the payloads (none of them empty) as one atomic batch, to be committed wholly or not at all.
+   * Leader only: appends the payloads (none of them empty, at most MAX_PROPOSAL_BYTES together) as one atomic batch, to be committed wholly or not at all.
    * @returns the offset after its last entry
    * @throws KafkaError NOT_CONTROLLER when this node does not lead
    */

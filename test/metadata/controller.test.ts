@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { memoryEnv } from '../../src/env/memory/env.ts'
-import { NOT_CONTROLLER } from '../../src/protocol/errors.ts'
+import { NOT_CONTROLLER, POLICY_VIOLATION } from '../../src/protocol/errors.ts'
 import { createTopics, openNode } from './node.ts'
 
 const logger = { log: () => {} }
@@ -54,4 +54,17 @@ test('whoever waits when the controller closes is told NOT_CONTROLLER', async ()
   await expect(waiting).rejects.toMatchObject({ code: NOT_CONTROLLER })
   await closing
   await expect(node.controller.createTopics(createTopics({ name: 'orders' }))).rejects.toMatchObject({ code: NOT_CONTROLLER })
+})
+
+test('a change too large to be agreed on as one is refused, nothing of it is done, and the next one goes on', async () => {
+  const env = memoryEnv({ logger })
+  const node = await openNode(env, { directory: '/data' })
+  const large = node.controller.registerBroker(node.registration({ rack: 'r'.repeat(17 * 1024 * 1024) }))
+  expect(await large.then(Object.keys, error => error.code)).toBe(POLICY_VIOLATION)
+  expect(node.publisher.image.brokers.size).toBe(0)
+  await node.controller.registerBroker(node.registration())
+  const created = await node.controller.createTopics(createTopics({ name: 'a' }))
+  expect(created.response.topics[0]).toMatchObject({ name: 'a', errorCode: 0 })
+  await node.close()
+  expect(node.failures).toEqual([])
 })
