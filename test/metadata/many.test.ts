@@ -1,5 +1,6 @@
 // The controllers of three nodes: who is asked, who is watched, who is fenced.
 import { expect, test } from 'vitest'
+import { INVALID_UPDATE_VERSION } from '../../src/protocol/errors.ts'
 import { ManyNodes, outcomeOf } from './many.ts'
 import { createTopics } from './node.ts'
 
@@ -209,4 +210,69 @@ test('the quorum is described by its leader, whoever is asked: voters with their
       many.elect(1)
     },
     { count: 4 },
+  ))
+
+const shrinkTo = (many: ManyNodes, partition: number, members: readonly number[]) => {
+  const { leader, leaderEpoch, partitionEpoch } = partitions(many, 3)[partition]!
+  const { topicId } = many.node(3).image.topics.get('orders')!
+  const newIsr = members.map(brokerId => ({ brokerId, brokerEpoch: many.node(brokerId).brokerEpoch }))
+  const topics = [{ topicId, partitions: [{ partition, leaderEpoch, partitionEpoch, newIsr }] }]
+  return many.node(leader).router.alterPartition({ brokerId: leader, brokerEpoch: many.node(leader).brokerEpoch, topics })
+}
+/** Led by a broker that is no controller here. */
+const ledBy = (many: ManyNodes, id: number) => partitions(many, 3).find(({ leader }) => leader === id)!.partition
+
+test('a decision that its controller could not have agreed on is made by the next one, from what was agreed on', () =>
+  withOrders(async many => {
+    const partition = ledBy(many, 3)
+    const changed = shrinkTo(many, partition, [2, 3])
+    // Asked, decided, and proposed; then the controller is cut off.
+    await many.until('it is decided', () => many.node(1).quorum.logEndOffset > many.log.length)
+    many.cut.add(1)
+    many.elect(2)
+    expect((await changed).response.topics[0]!.partitions).toEqual([{ partition, errorCode: 0 }])
+    expect(partitions(many)[partition]).toMatchObject({ isr: [3, 2], partitionEpoch: 1 })
+    many.cut.delete(1)
+    many.elect(2)
+  }))
+
+test('an ISR change that was agreed on, and whose answer was lost, is not made twice', () =>
+  withOrders(async many => {
+    const partition = ledBy(many, 3)
+    const changed = shrinkTo(many, partition, [2, 3])
+    await many.until('it is agreed on', () => partitions(many, 3)[partition]!.isr.length === 2)
+    many.node(1).kill()
+    many.elect(2)
+    expect((await changed).response.topics[0]!.partitions).toEqual([{ partition, errorCode: INVALID_UPDATE_VERSION }])
+    expect(partitions(many)[partition]).toMatchObject({ isr: [3, 2], partitionEpoch: 1 })
+  }))
+
+test('a deposed controller that does not know it yet answers nothing', () =>
+  withOrders(async many => {
+    many.cut.add(1)
+    const answered = outcomeOf(many.node(1).controller.createTopics(createTopics({ name: 'payments' })))
+    many.elect(2)
+    await many.sleep(1000)
+    many.cut.delete(1)
+    many.elect(2)
+    expect(await answered).toBe('NOT_CONTROLLER')
+    expect(many.leader.image.topics.has('payments')).toBe(false)
+  }))
+
+test('without auto.leader.rebalance.enable leaderships stay where they went', () =>
+  withOrders(
+    async many => {
+      const moved = await shrinkTo(many, ledBy(many, 3), [2, 3])
+      expect(moved.response.errorCode).toBe(0)
+      many.node(3).kill()
+      await many.until('it is fenced', () => many.leader.image.brokers.get(3)!.fenced)
+      many.gone.delete(3)
+      many.node(3).quorum.leaderIs(1)
+      await many.node(3).register()
+      await many.sleep(20)
+      for (const { partition } of partitions(many)) await shrinkTo(many, partition, [1, 2, 3])
+      await many.sleep(20_000)
+      expect(partitions(many).filter(({ leader }) => leader === 3)).toEqual([])
+    },
+    { properties: { 'auto.leader.rebalance.enable': 'false' } },
   ))
