@@ -3,7 +3,7 @@
 import { assert } from '../util/assert.ts'
 import { appendTo, endOfEpoch, type LogIndex, lastEpochOf, restartAt, truncateTo } from './log-index.ts'
 import type { FetchAnswer, FetchRefused, SnapshotChunk, SnapshotId } from './messages.ts'
-import { hearOfLeader, leaderIsGone, loseLeader, send } from './roles.ts'
+import { becomeFollower, hearOfLeader, leaderIsGone, loseLeader, send } from './roles.ts'
 import type { RaftState, Step } from './state.ts'
 
 /** An observer that knows no leader asks one voter after another. */
@@ -35,6 +35,8 @@ export function onFollowerTick(step: Step): void {
 export function onFetchAnswer(step: Step, answer: FetchAnswer): void {
   const { state } = step
   const { log } = state
+  // An observer that looks for the leader has found it.
+  if (state.role === 'observer' && state.leaderId === -1 && answer.epoch === state.epoch) return void becomeFollower(step, answer.from)
   if (!isExpected(state, answer)) return
   if (answer.fetchOffset !== log.endOffset || answer.lastEpoch !== lastEpochOf(log)) return
   wasAnswered(step)

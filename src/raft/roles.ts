@@ -84,7 +84,7 @@ export function hearOfLeader(step: Step, leaderId: number): boolean {
 
 /** The leader's process is gone, or it leads no more: elections are in a hurry. */
 export function leaderIsGone(step: Step, place?: number): void {
-  step.state.isHasty = true
+  step.state.isHasty = step.state.isVoter
   leaderIsSilent(step, place)
 }
 

@@ -20,6 +20,8 @@ export class Checks {
   readonly #logs = new Map<number, Map<number, number>>()
   /** By offset: the hash of what is agreed up to there. */
   readonly #agreed = new Map<number, number>()
+  /** By epoch: up to where its leader committed. */
+  readonly #committedIn = new Map<number, number>()
   /** The largest offset that a leader called committed. */
   committedOffset = 0
   readonly counts = { elections: 0, commits: 0, truncations: 0, installs: 0 }
@@ -31,11 +33,11 @@ export class Checks {
     this.#leaders.set(epoch, node.nodeId)
     this.counts.elections++
     if (!node.isVoter) throw new Broken(`${node.nodeId} leads epoch ${epoch} and is no voter`)
-    const { startOffset } = node.log
-    if (startOffset > this.committedOffset) return
-    const hash = node.log.hashAt(this.committedOffset)
-    if (hash === this.#agreed.get(this.committedOffset) || this.committedOffset === 0) return
-    throw new Broken(`leader completeness: ${node.nodeId} leads epoch ${epoch} without what is committed up to ${this.committedOffset}`)
+    // A node that stood still may learn late that it was elected, long after a newer epoch began.
+    let committed = 0
+    for (const [earlier, offset] of this.#committedIn) if (earlier < epoch) committed = Math.max(committed, offset)
+    if (committed === 0 || node.log.startOffset > committed || node.log.hashAt(committed) === this.#agreed.get(committed)) return
+    throw new Broken(`leader completeness: ${node.nodeId} leads epoch ${epoch} without what is committed up to ${committed}`)
   }
 
   /** One vote an epoch, and on disk before it is told. */
@@ -71,6 +73,7 @@ export class Checks {
       readonly from: number
       readonly endOffset: number
       readonly byLeader: boolean
+      readonly epoch: number
       readonly voters: readonly Witness[]
       readonly quorum: number
     },
@@ -79,6 +82,7 @@ export class Checks {
     if (o.endOffset > log.endOffset) throw new Broken(`${nodeId} commits up to ${o.endOffset} and has ${log.endOffset}`)
     for (const [endOffset, hash] of log.endsWithin(o.from, o.endOffset)) this.#agree(nodeId, { endOffset, hash, byLeader: o.byLeader })
     this.counts.commits++
+    if (o.byLeader) this.#committedIn.set(o.epoch, o.endOffset)
     if (!o.byLeader || o.endOffset <= this.committedOffset) return
     this.committedOffset = o.endOffset
     const hash = log.hashAt(o.endOffset)

@@ -174,8 +174,16 @@ export class SimulatedNode implements Witness {
 
   #commit(endOffset: number): void {
     const { checks, plan } = this.#around
-    const byLeader = this.state.role === 'leader'
-    checks.committed(this, { from: this.#committedOffset, endOffset, byLeader, voters: this.#around.voters(), quorum: this.#around.quorum })
+    const { role, epoch } = this.state
+    const byLeader = role === 'leader'
+    checks.committed(this, {
+      from: this.#committedOffset,
+      endOffset,
+      byLeader,
+      epoch,
+      voters: this.#around.voters(),
+      quorum: this.#around.quorum,
+    })
     this.#entriesSinceSnapshot += endOffset - this.#committedOffset
     this.#committedOffset = endOffset
     if (this.#entriesSinceSnapshot >= plan.snapshotEveryEntries) this.takeSnapshot()
