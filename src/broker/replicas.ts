@@ -317,8 +317,11 @@ export class Replicas {
 
   async #settle(slot: Slot): Promise<void> {
     try {
-      let done = false
-      while (!done && !this.#closed) done = await this.#bringTo(slot, slot.wanted)
+      for (let done = false; !done && !this.#closed; ) {
+        const { wanted } = slot
+        // What is asked for while the outcome is on its way finds the slot busy.
+        done = (await this.#bringTo(slot, wanted)) && slot.wanted === wanted && !slot.isDamaged
+      }
     } catch (error) {
       this.#options.fail(error instanceof Error ? error : new Error(String(error)))
     } finally {
