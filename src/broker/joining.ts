@@ -54,9 +54,7 @@ export async function joinCluster(
   let sayAt = env.clock.now() + PATIENCE_MS
   while (!o.isClosing()) {
     await Promise.all(questions.map(question => ask(o.peers, question, answers, failures)))
-    const refused = [...failures].find(([, error]) => error instanceof EnvError && error.code === 'EACCES')
-    if (refused !== undefined && answers.size === 0)
-      throw new EnvError('EACCES', `Node ${nodeId} cannot join its cluster by ${refused[0]}: ${refused[1].message}`)
+    throwIfRefused(identity, answers, failures)
     const conclusion = conclude(seeker, answers.values(), () => newClusterId)
     if (conclusion.type === 'refused') throw new EnvError('EEXIST', `Node ${nodeId} cannot join: ${conclusion.reason}.`)
     if (conclusion.type === 'member') {
@@ -71,6 +69,25 @@ export async function joinCluster(
     pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 1.5)
   }
   throw new EnvError('ECANCELED', 'the node was closed before it found its cluster')
+}
+
+/**
+ * Whether the other voters still know this node as one of theirs: asked once by a member that starts.
+ * @throws EnvError EACCES when one of them refuses it, and none answers
+ */
+export async function checkWelcome(identity: Identity, { peers, addresses }: Pick<JoiningOptions, 'peers' | 'addresses'>): Promise<void> {
+  const others = identity.voters.filter(({ nodeId }) => nodeId !== identity.nodeId)
+  const questions = addresses.filter(({ nodeId }) => others.some(other => other.nodeId === nodeId))
+  const answers = new Map<number, NodeFacts>()
+  const failures = new Map<string, Error>()
+  await Promise.all(questions.map(({ nodeId, host, port }) => ask(peers, { nodeId, address: { host, port } }, answers, failures)))
+  throwIfRefused(identity, answers, failures)
+}
+
+function throwIfRefused({ nodeId }: Identity, answers: ReadonlyMap<number, NodeFacts>, failures: ReadonlyMap<string, Error>): void {
+  const refused = [...failures].find(([, error]) => error instanceof EnvError && error.code === 'EACCES')
+  if (refused === undefined || answers.size > 0) return
+  throw new EnvError('EACCES', `Node ${nodeId} cannot join its cluster by ${refused[0]}: ${refused[1].message}`)
 }
 
 /** The ids in controller.quorum.voters, in order. */

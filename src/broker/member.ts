@@ -15,7 +15,7 @@ import { AddressBook } from './address-book.ts'
 import { bootstrapRecords } from './features.ts'
 import { encodeFacts, type KnownAddress } from './formation.ts'
 import { clusterSecret, InternalNetwork } from './internal-network.ts'
-import { configuredVoters, joinCluster } from './joining.ts'
+import { checkWelcome, configuredVoters, joinCluster } from './joining.ts'
 import { readNetwork } from './known-nodes.ts'
 import type { Lifetime } from './lifetime.ts'
 import { patiently } from './patience.ts'
@@ -189,6 +189,8 @@ async function openPlace(
     place.identity = joined.identity
     const told = new Set(book.all().map(address => address.nodeId))
     book.tell(joined.addresses.filter(address => !told.has(address.nodeId)))
+  } else {
+    checkWelcome(identity, { addresses: book.all(), peers: network.peers }).catch((error: Error) => lifetime.giveUp(error))
   }
   return place
 }

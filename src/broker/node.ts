@@ -4,7 +4,7 @@
 // A clean close hands over what others can lead, answers what was accepted, flushes and closes the logs, and only then marks the directory clean. There is
 // one way to fail (lifetime.ts): the node stops, without the mark, and `failed` says why.
 import { type Config, clientListeners, hasRole } from '../config.ts'
-import type { Env } from '../env/env.ts'
+import { type Env, EnvError } from '../env/env.ts'
 import { refuseForeignDirectory } from '../metadata/identity.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import type { InternalListener } from '../metadata/records.ts'
@@ -28,6 +28,8 @@ export interface NodeOptions {
   readonly reserveBytes?: number
   /** Told where this node listens for the others; gives where they do. Stronger than the configuration: for a program that starts them all. */
   readonly addresses?: (own: KnownAddress) => Promise<readonly KnownAddress[]>
+  /** Ends a start that waits for others. Without effect on a node that has started. */
+  readonly signal?: AbortSignal
 }
 
 export class Node {
@@ -46,16 +48,23 @@ export class Node {
   /**
    * Settles when the node answers requests; of a cluster that is not there yet it waits for the others.
    * @throws EnvError EEXIST, ELOCKED, ECORRUPT: the directory is not (or not any more) ours, or of another cluster · EADDRINUSE, EACCES: the listeners;
-   *   EACCES also: the other nodes refuse this one
+   *   EACCES also: the other nodes refuse this one · ECANCELED: by the signal
    * @throws ConfigError
    */
   static async open(env: Env, options: NodeOptions): Promise<Node> {
+    const { signal } = options
     const lifetime = new Lifetime(env.logger)
+    const cancel = () => lifetime.giveUp(new EnvError('ECANCELED', 'the start was cancelled'))
+    signal?.addEventListener('abort', cancel)
     try {
-      const node = await openNode(env, options, lifetime)
-      if (lifetime.failure === undefined) return node
+      signal?.throwIfAborted()
+      // What is being opened may wait for others for ever, also when the node has failed meanwhile.
+      const node = await Promise.race([openNode(env, options, lifetime), lifetime.failed])
+      if (node instanceof Node && lifetime.failure === undefined) return node
     } catch (error) {
       lifetime.giveUp(error as Error)
+    } finally {
+      signal?.removeEventListener('abort', cancel)
     }
     throw await lifetime.failed
   }

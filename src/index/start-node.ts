@@ -17,6 +17,8 @@ export interface StartNodeOptions {
   readonly onUnknownKey?: (key: string, sentence: string) => void
   /** Default: warnings and errors to stderr. */
   readonly logger?: Logger
+  /** Ends a start that waits for the other nodes of its cluster. */
+  readonly signal?: AbortSignal
 }
 
 export interface RunningNode extends AsyncDisposable {
@@ -47,7 +49,12 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Running
   const named = options.dataDirectory ?? config['log.dirs']?.[0] ?? config['log.dir'] ?? 'ottla-data'
   const directory = memory ? named : resolve(named)
   const [{ Node }, env] = await Promise.all([import('../broker/node.ts'), memory ? memoryDoors(options) : realDoors(options)])
-  const node = await Node.open(env, { config, directory, reserveBytes: memory ? 0 : RESERVE_BYTES })
+  const node = await Node.open(env, {
+    config,
+    directory,
+    reserveBytes: memory ? 0 : RESERVE_BYTES,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  })
   const [first] = node.listeners
   const endpoint = first && node.broker.endpointOf(node.nodeId, first.name)
   return {

@@ -1,6 +1,8 @@
 // Who becomes a member of a cluster, and as what; and who does not.
 import { describe, expect, test } from 'vitest'
+import { Node } from '../../src/broker/node.ts'
 import { prepareDirectory } from '../../src/broker/prepare.ts'
+import { parseConfig } from '../../src/config.ts'
 import { sleep } from '../../src/env/env.ts'
 import { uuidFromBytes } from '../../src/util/uuid.ts'
 import { hostOf, INTERNAL_PORT, type TestCluster, withCluster } from './test-cluster.ts'
@@ -68,6 +70,32 @@ describe('a node that does not belong', () => {
       cluster.kill(4)
       await topicOn(cluster, 't', [1, 2, 3])
     })
+  })
+
+  test('was a member, and has another secret now', async () => {
+    await withCluster(async cluster => {
+      await cluster.stop(3)
+      expect(await refusal(cluster.start(3, { 'cluster.secret': 'something else' }))).toMatch(
+        /^EACCES: Node 3 cannot join its cluster.*secret/,
+      )
+      cluster.kill(3)
+    })
+  })
+
+  test('waits no longer when it is told so', async () => {
+    await withCluster(
+      async cluster => {
+        const stop = new AbortController()
+        const env = cluster.world.env(hostOf(1))
+        const opening = Node.open(env, { config: parseConfig(cluster.propertiesOf(1)), directory: '/data', signal: stop.signal })
+        await sleep(cluster.clientEnv.clock, 1000)
+        stop.abort()
+        expect(await refusal(opening)).toMatch(/^ECANCELED/)
+        // All of it is closed: the port is free again.
+        await (await env.net.listen({ host: hostOf(1), port: INTERNAL_PORT, onConnection: () => {} })).close()
+      },
+      { starts: false },
+    )
   })
 
   test('knows no secret', async () => {
