@@ -1,5 +1,5 @@
-// What the metadata log is to everything above it: an ordered list of agreed entries, an epoch, and a leader. `single-voter.ts` is a quorum of
-// one; a raft driver over many voters keeps the same promises, so controller and broker do not know which they have.
+// What the metadata log is to everything above it: an ordered list of agreed entries, an epoch, and a leader. driver.ts keeps
+// these promises for one voter and for many, so controller and broker do not know which they have.
 //
 // Offsets count entries from 0; every end offset is exclusive. An entry with an empty payload is the quorum's own (a new leader's first entry):
 // it moves offsets and holds nothing. Epochs are never reused: they rise at every election and at every restart of a leader, and are on disk
