@@ -40,6 +40,8 @@ interface Slot {
   /** What opening its log found. */
   verdict: ReplicaVerdict | undefined
   busy: boolean
+  /** While it was busy: by another state, or because what it depends on is another. */
+  isAskedAgain: boolean
   /** The last work on this slot; settled when the slot is as wanted. */
   settling: Promise<void> | undefined
 }
@@ -303,6 +305,7 @@ export class Replicas {
       corruptSince: undefined,
       verdict: undefined,
       busy: false,
+      isAskedAgain: false,
       settling: undefined,
     })
   }
@@ -310,6 +313,7 @@ export class Replicas {
   #want(slot: Slot, wanted: PartitionImage | undefined): void {
     slot.wanted = wanted
     if (slot.replica !== undefined && !this.#isInRole(slot.replica, wanted)) this.#resign(slot.replica)
+    slot.isAskedAgain = true
     if (slot.busy || this.#closed) return
     slot.busy = true
     slot.settling = this.#settle(slot)
@@ -318,9 +322,8 @@ export class Replicas {
   async #settle(slot: Slot): Promise<void> {
     try {
       for (let done = false; !done && !this.#closed; ) {
-        const { wanted } = slot
-        // What is asked for while the outcome is on its way finds the slot busy.
-        done = (await this.#bringTo(slot, wanted)) && slot.wanted === wanted && !slot.isDamaged
+        slot.isAskedAgain = false
+        done = (await this.#bringTo(slot, slot.wanted)) && !slot.isAskedAgain
       }
     } catch (error) {
       this.#options.fail(error instanceof Error ? error : new Error(String(error)))

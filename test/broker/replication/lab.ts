@@ -36,6 +36,7 @@ export class LabBroker {
   replicas!: Replicas
   leaseUntil = Number.POSITIVE_INFINITY
   isClosed = false
+  readonly onDeath: (() => void)[] = []
   readonly failures: Error[] = []
   readonly #closeListeners = new Map<number, Set<() => void>>()
 
@@ -233,6 +234,7 @@ export class ReplicationLab {
     this.world.crash(`b${id}`, o)
     broker.disconnect()
     this.brokers.delete(id)
+    for (const died of broker.onDeath) died()
   }
 
   async restart(id: number): Promise<LabBroker> {
@@ -277,7 +279,10 @@ export class ReplicationLab {
   async fetch(from: LabBroker, to: number, payload: readonly Uint8Array[]): Promise<Buffer> {
     this.fetches++
     await this.#travel(from.id, to)
-    const { chunks, sent } = await this.#reach(from.id, to).replicas.answerFollower(Buffer.concat(payload), from.peer())
+    const target = this.#reach(from.id, to)
+    const died = new Promise<never>((_, reject) => target.onDeath.push(() => reject(new Error(`broker ${to} died`))))
+    const answered = target.replicas.answerFollower(Buffer.concat(payload), from.peer())
+    const { chunks, sent } = await Promise.race([answered, died])
     const bytes = Buffer.concat(chunks)
     sent()
     await this.#travel(to, from.id)
@@ -288,10 +293,9 @@ export class ReplicationLab {
   promise(from: LabBroker, to: number, payload: readonly Uint8Array[]): void {
     this.promises++
     const bytes = Buffer.concat(payload)
-    void this.#travel(from.id, to).then(
-      () => this.#reach(from.id, to).replicas.promised(bytes, { nodeId: from.id }),
-      () => {},
-    )
+    this.#travel(from.id, to)
+      .then(() => this.#reach(from.id, to).replicas.promised(bytes, { nodeId: from.id }))
+      .catch(() => {})
   }
 
   async #travel(from: number, to: number): Promise<void> {
@@ -325,9 +329,30 @@ export class ReplicationLab {
   async until(condition: () => boolean, maxMs = 20_000): Promise<void> {
     const from = this.clock.now()
     while (!condition()) {
-      if (this.clock.now() - from > maxMs) throw new Error(`not reached in ${maxMs} ms: ${condition}`)
+      if (this.clock.now() - from > maxMs) throw new Error(`not reached in ${maxMs} ms: ${condition}\n${this.describe()}`)
       await sleep(this.clock, 0.5)
     }
+  }
+
+  /** For who waited in vain. */
+  describe(): string {
+    const lines = [JSON.stringify(this.state())]
+    for (const { id, replicas, leaseUntil } of this.brokers.values()) {
+      for (const { leader, following, highWatermark, log } of replicas.all()) {
+        const { logStartOffset, logEndOffset, flushedOffset, epochs } = log
+        const role = leader === undefined ? following : { ...leader, followers: [...leader.followers], unseen: undefined }
+        lines.push(
+          JSON.stringify({ id, leaseUntil, highWatermark, logStartOffset, logEndOffset, flushedOffset, epochs: epochs.entries, role }),
+        )
+      }
+    }
+    for (const { id, image, applied, failures } of this.brokers.values()) {
+      const { leader, leaderEpoch } = image.topicsById.get(TOPIC_ID)!.partitions[0]!
+      const brokerEpoch = image.brokers.get(id)?.brokerEpoch
+      lines.push(JSON.stringify({ id, applied, of: this.records.length, brokerEpoch, leader, leaderEpoch, failures: failures.map(String) }))
+    }
+    for (const id of this.brokers.keys()) lines.push(`broker ${id}`, ...this.world.host(`b${id}`).lines.slice(-6))
+    return lines.join('\n')
   }
 
   async values(replica: LocalReplica, endOffset = Number.MAX_SAFE_INTEGER): Promise<string[]> {
