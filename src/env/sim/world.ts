@@ -39,8 +39,8 @@ export class SimWorld {
   readonly network: SimNetwork
   /** What a process threw out of an event: in the real world it would have died. */
   readonly failures: { readonly host: string; readonly error: unknown }[] = []
-  /** Called between two events, when all that followed from the first has run: the place to look at everything, and to crash something. */
-  afterEvent: (() => void) | undefined
+  /** Called between two events, when all that followed from the first has run: the place to look at everything, and to crash something. @param process  whose event it was */
+  afterEvent: ((process: SimProcess | undefined) => void) | undefined
   readonly #hosts = new Map<string, SimHost>()
   readonly #queue = new EventQueue()
   #turns: { readonly process: SimProcess; readonly callback: () => void }[] = []
@@ -151,7 +151,7 @@ export class SimWorld {
     this.#guard(process, event.run)
     await this.#settle()
     this.#running = false
-    this.afterEvent?.()
+    this.afterEvent?.(process)
     return true
   }
 

@@ -201,7 +201,7 @@ export class SimulatedNode implements Witness {
       if (event.type === 'snapshotSaved') {
         const { snapshot, startOffset } = event
         if (snapshot.endOffset <= (this.#snapshot?.endOffset ?? 0)) continue
-        this.#snapshot = this.onDisk.snapshot
+        this.#snapshot = snapshot as StoredSnapshot
         this.log.moveStart(startOffset)
       }
       this.run(event)

@@ -3,6 +3,7 @@
 
 import type { Broker } from '../../broker/broker.ts'
 import type { LocalReplica } from '../../broker/local-replica.ts'
+import type { SimHost } from '../../env/sim/host.ts'
 import type { MetadataImage, PartitionImage, TopicImage } from '../../metadata/image.ts'
 import { encodeRecord } from '../../metadata/records.ts'
 import { recordsOf } from '../../metadata/snapshot.ts'
@@ -16,6 +17,7 @@ import { firstDifference, storedBatches } from './stored-batches.ts'
 /** Events between two comparisons of all logs. */
 const LOGS_EVERY = 4000
 
+/** One node, and what was seen of it. */
 interface Watched {
   readonly node: ClusterNode
   readonly invariants: Invariants
@@ -27,6 +29,7 @@ interface Watched {
 export class ClusterInvariants {
   readonly #topics: readonly TopicPlan[]
   readonly #watched: readonly Watched[]
+  readonly #byHost: ReadonlyMap<SimHost, Watched>
   /** By offset: the image of whoever was there first. */
   readonly #images = new Map<number, { readonly hash: number; readonly broker: number }>()
   /** By raft epoch. */
@@ -42,23 +45,28 @@ export class ClusterInvariants {
     const leaders: Leaders = new Map()
     this.#topics = topics
     this.#watched = nodes.map(node => ({ node, invariants: new Invariants(leaders), imageOffset: -1, life: 0 }))
+    this.#byHost = new Map(this.#watched.map(watched => [watched.node.host, watched]))
   }
 
-  check(): void {
-    for (const watched of this.#watched) {
-      const { node, invariants } = watched
-      if (node.node === undefined || node.closing) continue
-      const { broker } = node.node
-      this.#checkController(node)
-      if (watched.life !== node.life || watched.imageOffset !== broker.image.offset) {
-        watched.life = node.life
-        watched.imageOffset = broker.image.offset
-        this.#checkImage(broker)
-      }
-      invariants.check(broker, node.life)
-      for (const replica of broker.replicas.all()) this.#checkLeader(broker, replica)
-    }
+  /** @param host  whose event it was: on the others nothing has changed */
+  check(host: SimHost | undefined): void {
+    const watched = host === undefined ? undefined : this.#byHost.get(host)
+    if (watched !== undefined) this.#checkNode(watched)
     if (++this.#events % LOGS_EVERY === 0) this.checkLogs()
+  }
+
+  #checkNode(watched: Watched): void {
+    const { node, invariants } = watched
+    if (node.node === undefined || node.closing) return
+    const { broker } = node.node
+    this.#checkController(node)
+    if (watched.life !== node.life || watched.imageOffset !== broker.image.offset) {
+      watched.life = node.life
+      watched.imageOffset = broker.image.offset
+      this.#checkImage(broker)
+    }
+    invariants.check(broker, node.life)
+    for (const replica of broker.replicas.all()) this.#checkLeader(broker, replica)
   }
 
   #checkController(node: ClusterNode): void {

@@ -1,6 +1,7 @@
 // One seed of a whole cluster: nodes in trouble, clients that go on regardless, a healed end in which everybody must have everything, and a judgement.
 
 import { type Env, sleep } from '../../env/env.ts'
+import type { SimHost } from '../../env/sim/host.ts'
 import type { SeededRandom } from '../../env/sim/random.ts'
 import { SimWorld } from '../../env/sim/world.ts'
 import { check } from '../checker.ts'
@@ -119,7 +120,7 @@ class ClusterSimulation {
 
   async #play(): Promise<void> {
     const world = this.#world
-    world.afterEvent = () => this.#afterEvent()
+    world.afterEvent = process => this.#afterEvent(process?.host)
     const admin = world.env('admin')
     for (const node of this.nodes) world.schedule(this.#random.fraction() * 20, 'start', () => node.start())
     await this.#within(HEAL_MS + TROUBLE_MS, createTopics(admin, this.#stage), 'topics')
@@ -158,9 +159,9 @@ class ClusterSimulation {
     )
   }
 
-  #afterEvent(): void {
+  #afterEvent(host: SimHost | undefined): void {
     try {
-      this.#invariants.check()
+      this.#invariants.check(host)
     } catch (error) {
       this.#fail((error as Error).stack ?? String(error))
     }

@@ -15,13 +15,13 @@ export interface StoredBatch {
   readonly bytes: Buffer
 }
 
-/** In offset order; ends where the bytes do not go on as a batch. Undefined: there is no such partition. */
+/** In offset order, as often as it is asked; ends where the bytes do not go on as a batch. Undefined: there is no such partition. */
 export function storedBatches(storage: SimStorage, topic: string, partition: number): Iterable<StoredBatch> | undefined {
   const folder = storage.tree.find(`${LOGS}/${topic}-${partition}`)
-  return folder?.kind === 'directory' ? batchesIn(folder) : undefined
+  return folder?.kind === 'directory' ? { [Symbol.iterator]: () => batchesIn(folder) } : undefined
 }
 
-function* batchesIn(folder: DirectoryNode): Iterable<StoredBatch> {
+function* batchesIn(folder: DirectoryNode): Iterator<StoredBatch> {
   for (const name of [...folder.entries.keys()].filter(name => SEGMENT.test(name)).sort()) {
     const node = folder.entries.get(name)!
     if (node.kind !== 'file') continue
