@@ -6,7 +6,7 @@ import type { FetchAnswer, FetchRefused, SnapshotChunk, SnapshotId } from './mes
 import { becomeFollower, hearOfLeader, leaderIsGone, loseLeader, send } from './roles.ts'
 import type { RaftState, Step } from './state.ts'
 
-/** An observer that knows no leader asks one voter after another. */
+/** So long until the next question of an observer that knows no leader, or of one whose snapshot was gone. */
 const SEARCH_MS = 100
 
 /** Its leader for what comes next, or, without one, the next voter for the leader. */
@@ -59,12 +59,16 @@ export function onFetchRefused(step: Step, { from, epoch, leaderId }: FetchRefus
 }
 
 export function onSnapshotChunk(step: Step, { from, epoch, snapshot, index, chunkCount, chunk }: SnapshotChunk): void {
-  const { state } = step
+  const { state, now } = step
   const { receiving } = state
   if (!isExpected(state, { from, epoch }) || receiving === undefined) return
   if (!isSame(receiving.snapshot, snapshot) || index !== receiving.chunks.length) return
   wasAnswered(step)
-  if (chunkCount === 0) return void (state.receiving = undefined)
+  if (chunkCount === 0) {
+    state.receiving = undefined
+    state.askAt = now + SEARCH_MS
+    return
+  }
   receiving.chunks.push(chunk)
   if (receiving.chunks.length < chunkCount) return
   state.receiving = undefined

@@ -19,7 +19,7 @@ const startedAt = performance.now()
 const sum = { seeds: 0, twice: 0, events: 0, virtualMs: 0 }
 const counts = { elections: 0, commits: 0, truncations: 0, installs: 0 }
 const failed: number[] = []
-let longestRecoveryMs = 0
+let longest = { seed: 0, recoveryMs: 0 }
 for (let seed = Number(first); seed <= Number(last); seed++) {
   const result = simulateRaft(seed, values.trace ? { trace: line => console.log(line) } : {})
   const reasons = result.failure === undefined ? [] : [result.failure.stack ?? result.failure.message]
@@ -30,7 +30,7 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
   sum.events += result.events
   sum.virtualMs += result.virtualMs
   for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += result.counts[key]
-  longestRecoveryMs = Math.max(longestRecoveryMs, result.recoveryMs)
+  if (result.recoveryMs > longest.recoveryMs) longest = { seed, recoveryMs: result.recoveryMs }
   if (reasons.length === 0) continue
   failed.push(seed)
   console.log(`seed ${seed} failed: ${reasons.join('\n')}\n  replay: npm run sim:raft -- --seed ${seed} --trace`)
@@ -39,7 +39,7 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
 const seconds = (performance.now() - startedAt) / 1000
 console.log(
   `${sum.seeds} seeds (${sum.twice} of them twice) in ${seconds.toFixed(1)} s, ${(sum.virtualMs / 1000).toFixed(0)} s of virtual time: ` +
-    `${sum.events} events, ${counts.elections} elections, ${counts.commits} commits, ${counts.truncations} truncations, ${counts.installs} snapshots taken over; the longest recovery took ${longestRecoveryMs.toFixed(0)} ms; ` +
+    `${sum.events} events, ${counts.elections} elections, ${counts.commits} commits, ${counts.truncations} truncations, ${counts.installs} snapshots taken over; the longest recovery took ${longest.recoveryMs.toFixed(0)} ms (seed ${longest.seed}); ` +
     (failed.length === 0 ? 'all good' : `${failed.length} FAILED: ${failed.slice(0, 30).join(' ')}`),
 )
 process.exitCode = failed.length === 0 ? 0 : 1
