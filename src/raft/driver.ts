@@ -114,6 +114,7 @@ export class RaftDriver implements Quorum {
     const durable = { epoch: vote.epoch, votedFor: vote.votedFor, snapshot, startOffset, startEpoch, batches }
     this.#state = createRaft({ nodeId, directoryId, voters, fetchTimeoutMs, electionTimeoutMs, durable })
     this.#tail = new LogTail(batches, endOffset)
+    if (voters.length > 1) this.#tail.keepSome()
     this.#writer = new LogWriter(store, {
       endOffset,
       written: written => this.#written(written),
@@ -157,8 +158,12 @@ export class RaftDriver implements Quorum {
   propose(payloads: readonly Uint8Array[]): number {
     const { role, epoch } = this.#state
     if (!this.isLeader || role !== 'leader' || epoch !== this.epoch || this.#phase !== 'running') throw new KafkaError(NOT_CONTROLLER)
-    assert(payloads.length > 0 && payloads.every(payload => payload.length > 0), 'a proposal holds at least one entry, and none is empty')
-    const bytes = payloads.reduce((sum, payload) => sum + payload.length, 0)
+    let bytes = 0
+    for (const { length } of payloads) {
+      assert(length > 0, 'a proposal holds an empty entry')
+      bytes += length
+    }
+    assert(payloads.length > 0, 'a proposal holds no entry')
     assert(bytes <= MAX_PROPOSAL_BYTES, `a proposal of ${bytes} bytes, at most ${MAX_PROPOSAL_BYTES} are allowed`)
     if (this.#proposals.length === 0) this.#env.clock.turn(() => this.#appendProposals(epoch))
     this.#proposals.push(payloads)
@@ -173,6 +178,7 @@ export class RaftDriver implements Quorum {
     if (this.#phase !== 'running') return
     if (this.#senders.get(nodeId) !== from) {
       this.#senders.set(nodeId, from)
+      this.#tail.keepSome()
       from.onClose(() => {
         if (this.#senders.get(nodeId) === from) this.#senders.delete(nodeId)
       })

@@ -50,10 +50,11 @@ export function resign(step: Step): void {
 export function appendProposals(step: Step, proposals: readonly (readonly Uint8Array[])[]): void {
   const { state, effects } = step
   assert(state.role === 'leader', `a ${state.role} proposes`)
+  const { epoch, log } = state
   const batches = proposals.map(payloads => {
-    const batch = { baseOffset: state.log.endOffset, epoch: state.epoch, payloads }
-    appendTo(state.log, { ...batch, count: payloads.length })
-    return batch
+    const baseOffset = log.endOffset
+    appendTo(log, { baseOffset, epoch, count: payloads.length })
+    return { baseOffset, epoch, payloads }
   })
   effects.push({ type: 'append', batches })
   answerParked(step)

@@ -2,7 +2,7 @@
 import { assert } from '../util/assert.ts'
 import type { EntryBatch } from './store.ts'
 
-/** Kept of what is on disk and agreed. */
+/** Kept of what is on disk and agreed, where others may want it. */
 const KEPT_BYTES = 1024 * 1024
 
 export class LogTail {
@@ -10,6 +10,7 @@ export class LogTail {
   #batches: EntryBatch[]
   #bytes = 0
   #endOffset: number
+  #keptBytes = 0
 
   /** @param batches  without gaps, up to `endOffset` */
   constructor(batches: readonly EntryBatch[], endOffset: number) {
@@ -66,17 +67,22 @@ export class LogTail {
     return this.#batches.slice(begin, end)
   }
 
+  /** Somebody may ask for what is on disk and agreed. */
+  keepSome(): void {
+    this.#keptBytes = KEPT_BYTES
+  }
+
   /** Where what is kept begins if only the bound counts. */
   get boundedStartOffset(): number {
     let [first, bytes] = [0, this.#bytes]
-    while (bytes > KEPT_BYTES) bytes -= sizeOf(this.#batches[first++]!)
+    while (bytes > this.#keptBytes) bytes -= sizeOf(this.#batches[first++]!)
     return this.#batches[first]?.baseOffset ?? this.#endOffset
   }
 
   /** Lets go of the oldest beyond a bound, as far as the owner allows. */
   trim(mayGo: (batch: EntryBatch) => boolean): void {
     let [count, bytes] = [0, this.#bytes]
-    while (bytes > KEPT_BYTES && count < this.#batches.length && mayGo(this.#batches[count]!)) bytes -= sizeOf(this.#batches[count++]!)
+    while (bytes > this.#keptBytes && count < this.#batches.length && mayGo(this.#batches[count]!)) bytes -= sizeOf(this.#batches[count++]!)
     if (count === 0) return
     this.#batches.splice(0, count)
     this.#bytes = bytes
