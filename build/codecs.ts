@@ -1,5 +1,6 @@
 // The source of src/protocol/precompiled.ts as it stands in the bundle: what those codecs are compiled to, written out.
 import { ADVERTISED } from '../src/broker/advertised.ts'
+import { messagesOf } from '../src/metadata/operation-codecs.ts'
 import { apiByKey } from '../src/protocol/apis.ts'
 import { decoderSource } from '../src/protocol/compile-decode.ts'
 import { encoderSource } from '../src/protocol/compile-encode.ts'
@@ -8,6 +9,8 @@ import type { Fields } from '../src/protocol/schema.ts'
 
 /** Of each, the newest version that the broker advertises: Produce, Fetch, ListOffsets, Metadata, ApiVersions, CreateTopics, InitProducerId. */
 const API_KEYS = [0, 1, 2, 3, 18, 19, 22]
+/** What a node of several asks the controller for before it serves. */
+const OPERATIONS = ['registerBroker', 'heartbeat', 'describeQuorum'] as const
 
 interface Message {
   readonly name: string
@@ -17,7 +20,7 @@ interface Message {
 }
 
 export function precompiledSource(): string {
-  const messages = [...headers(), ...API_KEYS.flatMap(messagesOf)]
+  const messages = [...schemas(), ...API_KEYS.flatMap(messagesOfApi)]
   const table = (sourceOf: (fields: Fields, version: number, flexible: boolean) => string) =>
     messages.map(
       ({ name, fields, version, flexible }) => `${JSON.stringify(name)}: function (rt, name) {\n${sourceOf(fields, version, flexible)}\n}`,
@@ -25,13 +28,14 @@ export function precompiledSource(): string {
   return `export const PRECOMPILED = {\ndecoders: {\n${table(decoderSource).join(',\n')}\n},\nencoders: {\n${table(encoderSource).join(',\n')}\n}\n}\n`
 }
 
-function headers(): Message[] {
-  return [RequestHeaderSchema, ResponseHeaderSchema].flatMap(({ name, fields, flex, minVersion, maxVersion }) =>
-    [minVersion, maxVersion].map(version => ({ name: `${name} v${version}`, fields, version, flexible: version >= flex })),
+function schemas(): Message[] {
+  return [RequestHeaderSchema, ResponseHeaderSchema, ...OPERATIONS.flatMap(messagesOf)].flatMap(
+    ({ name, fields, flex, minVersion, maxVersion }) =>
+      [...new Set([minVersion, maxVersion])].map(version => ({ name: `${name} v${version}`, fields, version, flexible: version >= flex })),
   )
 }
 
-function messagesOf(key: number): Message[] {
+function messagesOfApi(key: number): Message[] {
   const api = apiByKey(key)!
   const version = ADVERTISED.find(({ apiKey }) => apiKey === key)!.maxVersion
   const flexible = version >= api.flex

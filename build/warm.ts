@@ -1,7 +1,8 @@
 // Lets V8 compile what a first start uses, and keeps it beside the bundle (bin/bundled.ts): `ottla start`, a topic, a record written and read, a node
-// in memory, an orderly end, all in this process. `npm run build` runs it; what it makes is worth about a tenth of a second a start, not more.
+// in memory, three nodes that are a cluster, an orderly end, all in this process. `npm run build` runs it; what it makes is worth about a tenth of a second a start, not more.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -45,6 +46,30 @@ function readyLine(): Promise<{ bootstrap: string }> {
   })
 }
 
+/** What `ottla start -n 3` has in three processes. */
+async function cluster(): Promise<void> {
+  const ports = await freePorts(3)
+  const voters = ports.map((port, i) => `${i + 1}@127.0.0.1:${port}`).join()
+  const nodes = await Promise.all(
+    ports.map((port, i) => {
+      const own = { 'node.id': String(i + 1), 'internal.port': String(port) }
+      const config = { ...own, 'controller.quorum.voters': voters, 'cluster.secret': 'only for this build' }
+      return startNode({ dataDirectory: join(directory, `node-${i + 1}`), port: 0, config })
+    }),
+  )
+  await roundTrip(nodes.map(({ bootstrapServers }) => bootstrapServers).join())
+  await Promise.all(nodes.map(node => node.close()))
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  await Promise.all(servers.map(server => new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))))
+  const ports = servers.map(server => (server.address() as { port: number }).port)
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
+}
+
+await cluster()
 const memory = await startNode({ memory: true })
 await roundTrip(memory.bootstrapServers)
 await memory.close()

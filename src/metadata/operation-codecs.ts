@@ -87,6 +87,11 @@ const OPERATIONS: { readonly [Name in OperationName]: OperationCodec } = {
 export const OPERATION_NAMES = Object.keys(OPERATIONS) as OperationName[]
 const nameByNumber = new Map(OPERATION_NAMES.map(name => [OPERATIONS[name].number, name]))
 
+/** What the operation's request and answer look like. */
+export function messagesOf(name: OperationName): readonly Schema[] {
+  return [OPERATIONS[name].request, OPERATIONS[name].response]
+}
+
 /** The only operation whose request is no message. */
 const BARE: OperationName = 'unregisterBroker'
 

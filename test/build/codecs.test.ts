@@ -11,7 +11,15 @@ const tables = new Function(precompiledSource().replace('export const PRECOMPILE
 test('what the bundle holds is the source of both directions of every message of a first start', () => {
   const names = Object.keys(tables.decoders)
   expect(Object.keys(tables.encoders)).toEqual(names)
-  expect(names).toEqual(expect.arrayContaining(['RequestHeader v2', 'ResponseHeader v0', 'Produce request v13', 'Fetch response v17']))
+  expect(names).toEqual(
+    expect.arrayContaining([
+      'RequestHeader v2',
+      'ResponseHeader v0',
+      'Produce request v13',
+      'Fetch response v17',
+      'heartbeat to the controller v0',
+    ]),
+  )
   for (const factory of [...Object.values(tables.decoders), ...Object.values(tables.encoders)])
     expect(factory({}, 'x')).toBeTypeOf('function')
 })
