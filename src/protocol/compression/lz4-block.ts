@@ -62,6 +62,35 @@ export function unpackBlock(block: Buffer, out: Buffer, at: number, end: number)
   return 'damaged'
 }
 
+/** What a block unpacks to, without unpacking it: a fiftieth of the time, and no memory. Of a damaged one any number. */
+export function unpackedBytes(block: Buffer): number {
+  const n = block.length
+  let total = 0
+  for (let p = 0; p < n; ) {
+    const token = block[p++]!
+    let literals = token >>> 4
+    if (literals === LONG) {
+      for (let more = 255; more === 255 && p < n; ) {
+        more = block[p++]!
+        literals += more
+      }
+    }
+    p += literals
+    total += literals
+    if (p >= n) break
+    p += 2
+    let length = token & 15
+    if (length === LONG) {
+      for (let more = 255; more === 255 && p < n; ) {
+        more = block[p++]!
+        length += more
+      }
+    }
+    total += length + SHORTEST_MATCH
+  }
+  return total
+}
+
 /** Writes `length` bytes at `o`, each as the one `distance` before it. */
 function repeat(out: Buffer, o: number, distance: number, length: number): void {
   if (length < COPIED_FROM) {

@@ -9,7 +9,7 @@
 import { freeNow, handedOutNatively } from '../../util/native-memory.ts'
 import { ProtocolError } from '../errors.ts'
 import { loadLibrary, overCap } from './library.ts'
-import { unpackBlock } from './lz4-block.ts'
+import { unpackBlock, unpackedBytes } from './lz4-block.ts'
 import { xxhash32 } from './xxhash32.ts'
 
 /** The package's block functions: the unpacked size stands in front of the block, u32 little-endian. */
@@ -114,7 +114,9 @@ function unpackFrame(bytes: Uint8Array, maxOutputBytes: number, gathering: Gathe
       gathering.bytes === undefined &&
       total + (stored ? size : Math.min(frame.maxBlockBytes, size * USUAL_RATIO)) > GATHERED_FROM_BYTES
     ) {
-      gathering.bytes = Buffer.allocUnsafeSlow(Math.min(maxOutputBytes, b.length * MAX_RATIO))
+      const all = total + unpackedFrom(b, p - 4, frame.flags)
+      if (all > maxOutputBytes) throw overCap('lz4', maxOutputBytes)
+      gathering.bytes = Buffer.allocUnsafeSlow(all)
       let at = 0
       for (const before of parts.splice(0)) at += before.copy(gathering.bytes, at)
     }
@@ -148,6 +150,19 @@ function unpackFrame(bytes: Uint8Array, maxOutputBytes: number, gathering: Gathe
   if (frame.contentBytes !== undefined && frame.contentBytes !== total) throw damaged(`${total} bytes, ${frame.contentBytes} declared`)
   if (p !== b.length) throw damaged(`${b.length - p} bytes after the frame`)
   return content
+}
+
+/** What the blocks from `p` on unpack to. */
+function unpackedFrom(b: Buffer, p: number, flags: number): number {
+  let total = 0
+  while (p + 4 <= b.length) {
+    const field = b.readUInt32LE(p)
+    const size = field & ~STORED
+    if (size === 0) break
+    total += field >= STORED ? size : unpackedBytes(b.subarray(p + 4, p + 4 + size))
+    p += 4 + size + (flags & BLOCK_CHECKSUMS ? 4 : 0)
+  }
+  return total
 }
 
 interface FrameHeader {
@@ -189,7 +204,7 @@ interface BlockBounds {
 
 /** @returns how many bytes were written at `at` */
 function uncompressTo(out: Buffer, at: number, block: Buffer, { maxBytes, room, cap }: BlockBounds): number {
-  const end = unpackBlock(block, out, at, at + Math.min(maxBytes, room, block.length * MAX_RATIO))
+  const end = unpackBlock(block, out, at, Math.min(out.length, at + Math.min(maxBytes, room, block.length * MAX_RATIO)))
   if (typeof end === 'number') return end - at
   if (end === 'damaged' || room > maxBytes) throw damaged(`a block that is ${end}`)
   throw overCap('lz4', cap)

@@ -1,7 +1,7 @@
 // What unpacks to megabytes is unpacked by our own code: it must agree with the library, and take damage for what it is.
 import { describe, expect, test } from 'vitest'
 import { lz4Pack, lz4Unpack } from '../../../src/protocol/compression/lz4.ts'
-import { unpackBlock } from '../../../src/protocol/compression/lz4-block.ts'
+import { unpackBlock, unpackedBytes } from '../../../src/protocol/compression/lz4-block.ts'
 import { ProtocolError } from '../../../src/protocol/errors.ts'
 import { seeded } from '../../net/fake-world.ts'
 
@@ -67,6 +67,11 @@ describe('a block', () => {
     ['a cut length of a match', [0x1f, 1, 1, 0, 255]],
   ])('with %s is damaged', (_, bytes) => {
     expect(unpack(bytes)).toBe('damaged')
+  })
+
+  test('tells what it unpacks to', () => {
+    expect(unpackedBytes(Buffer.from([0x30, 1, 2, 3]))).toBe(3)
+    expect(unpackedBytes(Buffer.from([0x1f, 7, 1, 0, 255, 3, 0]))).toBe(1 + 4 + 15 + 255 + 3)
   })
 
   test('takes no more room than there is', () => {
