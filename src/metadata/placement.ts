@@ -1,6 +1,7 @@
 // Where the replicas of new partitions go: leaders in turn over the brokers, followers in turn over the others, on as many racks as there are.
-// Facts: kafka.admin.AdminUtils / org.apache.kafka.metadata.placement.StripedReplicaPlacer. We differ from Kafka: fenced brokers get replicas only
-// when there are not enough others.
+// Facts: org.apache.kafka.metadata.placement.StripedReplicaPlacer: a partition is on as many racks as it can be, leaders take turns, and a fenced
+// broker leads nothing. Where we differ: leaders take turns by broker and not by rack, so that a small rack does not lead more than it should; in a
+// rack whoever has least gets more; fenced brokers get replicas only when there are not enough others.
 import type { Random } from '../env/env.ts'
 import type { MetadataImage } from './image.ts'
 
@@ -36,6 +37,7 @@ export function placeReplicas({ brokers, partitionCount, replicationFactor, rand
   const others = replicationFactor > unfenced.length ? stripe(brokers, random).filter(({ fenced }) => fenced) : []
   const start = random.integer(leaders.length)
   const shift = random.integer(leaders.length)
+  const replicaCounts = new Map<number, number>()
   return Array.from({ length: partitionCount }, (_, partition) => {
     const first = (start + partition) % leaders.length
     // Once around the leaders, the followers take another step.
@@ -43,7 +45,7 @@ export function placeReplicas({ brokers, partitionCount, replicationFactor, rand
     const order = [leaders[first]!]
     for (let nth = 0; nth < leaders.length - 1; nth++)
       order.push(leaders[(first + 1 + ((step + nth) % (leaders.length - 1))) % leaders.length]!)
-    return spread([...order, ...others], replicationFactor)
+    return spread([...order, ...others], replicationFactor, replicaCounts)
   })
 }
 
@@ -65,16 +67,36 @@ function rotate<T>(list: readonly T[], random: Random): T[] {
   return [...list.slice(by), ...list.slice(0, by)]
 }
 
-/** The first `count` in this order that take every rack once before any rack a second time. The first stays first. */
-function spread(order: readonly PlacementBroker[], count: number): number[] {
-  const chosen: number[] = []
+/** Replicas more than another of its rack that keep a broker from having one more: the order itself keeps equal racks even. */
+const SLACK = 4
+
+/**
+ * The first of the order leads. Then, in order, every rack is taken once before any rack a second time; who has clearly more replicas so far than another
+ * of its rack is passed over.
+ */
+function spread(order: readonly PlacementBroker[], count: number, replicaCounts: Map<number, number>): number[] {
   const uses = new Map<string | null, number>()
-  for (let round = 0; chosen.length < count; round++) {
-    for (const { brokerId, rack } of order) {
-      if (chosen.length === count || chosen.includes(brokerId) || (uses.get(rack) ?? 0) > round) continue
-      chosen.push(brokerId)
-      uses.set(rack, (uses.get(rack) ?? 0) + 1)
-    }
+  const left = [...order]
+  const chosen: number[] = []
+  while (chosen.length < count) {
+    const { brokerId, rack } = chosen.length === 0 ? left[0]! : next(left, uses, replicaCounts)
+    left.splice(
+      left.findIndex(broker => broker.brokerId === brokerId),
+      1,
+    )
+    chosen.push(brokerId)
+    uses.set(rack, (uses.get(rack) ?? 0) + 1)
+    replicaCounts.set(brokerId, (replicaCounts.get(brokerId) ?? 0) + 1)
   }
   return chosen
+}
+
+function next(left: readonly PlacementBroker[], uses: ReadonlyMap<string | null, number>, replicaCounts: ReadonlyMap<number, number>) {
+  const usesOf = ({ rack }: PlacementBroker) => uses.get(rack) ?? 0
+  const countOf = ({ brokerId }: PlacementBroker) => replicaCounts.get(brokerId) ?? 0
+  const leastUsed = Math.min(...left.map(usesOf))
+  const { rack, fenced } = left.find(broker => usesOf(broker) === leastUsed)!
+  const ofRack = left.filter(broker => broker.rack === rack && broker.fenced === fenced)
+  const fewest = Math.min(...ofRack.map(countOf))
+  return ofRack.find(broker => countOf(broker) <= fewest + SLACK)!
 }

@@ -60,6 +60,45 @@ test.each([
   }
 })
 
+test.each([
+  [[1, 3], 2],
+  [[2, 4], 2],
+  [[1, 2, 3], 3],
+  [[1, 1, 4], 3],
+  [[1, 2], 2],
+  [[2, 3, 4], 2],
+])('racks of %j brokers, %i replicas: in a rack replicas are even, and leaders everywhere', (sizes, replicationFactor) => {
+  const racks = sizes.map((size, rack) =>
+    Array.from({ length: size }, (_, nth) => ({ brokerId: 10 * rack + nth, rack: `r${rack}`, fenced: false })),
+  )
+  for (let seed = 0; seed < 20; seed++) {
+    const random = new SeededRandom(seed, 'racks')
+    const placed = placeReplicas({ brokers: racks.flat(), partitionCount: 60 + random.integer(60), replicationFactor, random })
+    if (typeof placed === 'string') throw new Error(placed)
+    expect(spread(counts(placed.map(([leader]) => leader!)), racks.flat())).toBeLessThanOrEqual(1)
+    for (const rack of racks) expect(spread(counts(placed.flat()), rack)).toBeLessThanOrEqual(6)
+    for (const replicas of placed)
+      expect(new Set(replicas.map(id => Math.floor(id / 10))).size).toBe(Math.min(replicationFactor, sizes.length))
+  }
+})
+
+test('what a broker led is taken over by all others alike', () => {
+  const brokers = Array.from({ length: 5 }, (_, brokerId) => ({ brokerId, rack: null, fenced: false }))
+  for (let seed = 0; seed < 20; seed++) {
+    const placed = placeReplicas({ brokers, partitionCount: 100, replicationFactor: 3, random: new SeededRandom(seed, 'heirs') })
+    if (typeof placed === 'string') throw new Error(placed)
+    for (const { brokerId } of brokers) {
+      const heirs = placed.filter(([leader]) => leader === brokerId).map(([, second]) => second!)
+      expect(
+        spread(
+          counts(heirs),
+          brokers.filter(other => other.brokerId !== brokerId),
+        ),
+      ).toBeLessThanOrEqual(3)
+    }
+  }
+})
+
 test('what cannot be placed is told as Kafka tells it', () => {
   const random = new SeededRandom(1, 'none')
   const broker = { brokerId: 1, rack: null, fenced: true }
