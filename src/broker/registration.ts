@@ -115,7 +115,9 @@ export class Registration {
       if (isHopeless() || silentMs > this.#o.sessionTimeoutMs || now - startedAt > MAX_SHUTDOWN_MS) break
       await sleep(this.#env.clock, IMPATIENT_INTERVAL_MS)
     }
-    this.#env.logger.log('warn', 'stopped without handing over: no controller let this broker go', { nodeId: this.#o.nodeId })
+    // The last ones of a cluster that is stopped as a whole have nobody to hand over to.
+    const level = isHopeless() ? 'info' : 'warn'
+    this.#env.logger.log(level, 'stopped without handing over: no controller let this broker go', { nodeId: this.#o.nodeId })
   }
 
   close(): void {
