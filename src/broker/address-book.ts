@@ -34,7 +34,8 @@ export class AddressBook {
   /** The later, the stronger. */
   tell(addresses: Iterable<KnownAddress>): void {
     for (const { nodeId, host, port } of addresses) {
-      if (nodeId === this.#o.self.nodeId) continue
+      // Port 0 is any free one: not known yet.
+      if (nodeId === this.#o.self.nodeId || port === 0) continue
       this.#addresses.set(nodeId, { nodeId, host, port })
       this.#o.peers.setAddress(nodeId, { host, port })
     }
@@ -78,11 +79,13 @@ export class AddressBook {
 
   /** Of the voters: to be found by a node that starts again with nothing but its directory. */
   #store(): void {
-    const addresses = this.all().filter(({ nodeId }) => this.#voters.has(nodeId))
+    const { self, network } = this.#o
+    const own = network.internalPort === 0 ? { ...self, port: 0 } : self
+    const addresses = this.all().flatMap(known => (this.#voters.has(known.nodeId) ? [known.nodeId === self.nodeId ? own : known] : []))
     const stored = JSON.stringify(addresses)
     if (stored === this.#stored) return
     this.#stored = stored
-    this.#o.meta.batch([networkOperation({ ...this.#o.network, addresses })], { sync: true }).catch((error: Error) => {
+    this.#o.meta.batch([networkOperation({ ...network, addresses })], { sync: true }).catch((error: Error) => {
       if (!this.#closed) this.#o.fail(error)
     })
   }
