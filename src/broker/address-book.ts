@@ -59,11 +59,12 @@ export class AddressBook {
     for (const change of changes) {
       if (change.type !== 'brokerChanged' || change.brokerId === this.#o.self.nodeId) continue
       const { brokerId, broker } = change
-      if (broker === undefined && !this.#voters.has(brokerId)) this.#o.peers.unwatch(brokerId)
+      // Voters are watched for ever, other brokers while they serve.
+      if (!this.#voters.has(brokerId) && (broker === undefined || broker.fenced)) this.#o.peers.unwatch(brokerId)
       const address = broker?.internalListener
       if (address == null || (!this.#isCurrent && this.#addresses.has(brokerId) && this.#voters.has(brokerId))) continue
       this.tell([{ nodeId: brokerId, host: address.host, port: address.port }])
-      if (this.#votes) this.#o.peers.watch(brokerId)
+      if (this.#votes && !broker!.fenced) this.#o.peers.watch(brokerId)
       told ||= this.#voters.has(brokerId)
     }
     if (told && this.#isCurrent) this.#store()

@@ -1,12 +1,12 @@
 // A node as a member of its cluster, whatever its roles: identity → internal listener and connections → the cluster is formed or found → the metadata log,
 // as voter or observer → the controller, where this node may lead → the way to the active one → all that was agreed on so far is applied.
 // A node alone takes the same road without a listener, and is done with it in one step.
-import { type Config, hasRole, internalListener, isAlone, quorumVoters } from '../config.ts'
+import { type Config, hasRole, type InternalListener, internalListener, isAlone, quorumVoters } from '../config.ts'
 import { type Env, EnvError, type Kv } from '../env/env.ts'
+import type { BrokerRegistration } from '../metadata/brokers.ts'
 import { Controller } from '../metadata/controller.ts'
 import { type Identity, isVoter, openIdentity } from '../metadata/identity.ts'
 import { MetadataPublisher } from '../metadata/publisher.ts'
-import type { InternalListener } from '../metadata/records.ts'
 import { answerOperation, ControllerRouter } from '../metadata/router.ts'
 import { RPC_CLUSTER_INFO, RPC_CONTROLLER, RPC_RAFT } from '../net/rpc-methods.ts'
 import { RaftDriver } from '../raft/driver.ts'
@@ -42,7 +42,7 @@ export interface Member {
   /** Undefined on a node alone. */
   readonly network: InternalNetwork | undefined
   /** As it is registered. */
-  readonly internalListener: InternalListener | null
+  readonly internalListener: BrokerRegistration['internalListener']
   readonly quorum: RaftDriver
   readonly publisher: MetadataPublisher
   /** Wherever it is. */
@@ -174,6 +174,8 @@ async function openPlace(
   const network = await InternalNetwork.open(env, { listener, secret: await clusterSecret(env, config, stored.secret), self })
   lifetime.owns('network', () => network.close())
   const own = { nodeId, host: listener.advertisedHost, port: network.port }
+  if (!isKnownByName(listener))
+    env.logger.log('warn', 'told other nodes that this one is localhost: set internal.host for other machines', own)
   const book = new AddressBook({ self: own, peers: network.peers, meta, network: stored, fail: lifetime.fail })
   lifetime.owns('address book', async () => book.close())
   const place: Place = { identity, incarnationId, network, book, own }
@@ -193,6 +195,10 @@ async function openPlace(
     checkWelcome(identity, { addresses: book.all(), peers: network.peers }).catch((error: Error) => lifetime.giveUp(error))
   }
   return place
+}
+
+function isKnownByName({ host, advertisedHost }: InternalListener): boolean {
+  return advertisedHost !== 'localhost' || host === 'localhost'
 }
 
 function pick({ nodeId, directoryId, clusterId, voters }: Identity) {

@@ -35,7 +35,8 @@ export function isAlone(config: Config): boolean {
 /**
  * Where this node listens for the others, by the first of: internal.host and internal.port · its entry in controller.quorum.voters · what its directory
  * was prepared for · the first listener of controller.listener.names · the first listener and 1000 ports on.
- * @param o.hostName  told to the others where only a wildcard is known
+ * What the others are told is a name out of the same places, else that of the first of advertised.listeners.
+ * @param o.hostName  told to them where only a wildcard is known
  */
 export function internalListener(
   config: Config,
@@ -48,8 +49,9 @@ export function internalListener(
   const client = listeners.find(({ name }) => !controllers.has(name))
   const host = config['internal.host'] ?? controller?.host ?? client?.host ?? ''
   const port = config['internal.port'] ?? own?.port ?? prepared?.port ?? controller?.port ?? portBeside(client?.port ?? 0)
-  const told = config['internal.host'] ?? own?.host ?? prepared?.host ?? host
-  return { host, port, advertisedHost: isWildcard(told) ? hostName : told }
+  const [advertised] = parseEndpoints('advertised.listeners', config['advertised.listeners'] ?? [])
+  const candidates = [config['internal.host'], own?.host, prepared?.host, host, advertised?.host]
+  return { host, port, advertisedHost: candidates.find(name => name != null && !isWildcard(name)) ?? hostName }
 }
 
 /** @throws ConfigError what contradicts itself */

@@ -38,6 +38,30 @@ describe('a broker without a voice', () => {
     })
   })
 
+  test('joins a node that was alone until now', async () => {
+    const voter = { 'controller.quorum.voters': '', 'process.roles': 'broker,controller' }
+    const joins = { ...voter, 'process.roles': 'broker', 'controller.quorum.bootstrap.servers': `${hostOf(1)}:${INTERNAL_PORT}` }
+    await withCluster(
+      async cluster => {
+        await cluster.startWith(1, { 'node.id': '1', listeners: `PLAINTEXT://${hostOf(1)}:9092` })
+        await topicOn(cluster, 'old', [1])
+        await cluster.kafka.producer().send({ topic: 'old', value: 'kept' })
+        await cluster.stop(1)
+        await cluster.start(1, voter)
+        await Promise.all([cluster.start(2, joins), cluster.start(3, joins)])
+        await topicOn(cluster, 't', [2, 3, 1])
+        const producer = cluster.kafka.producer()
+        await producer.send({ topic: 't', value: 'kept' })
+        cluster.kill(2)
+        await producer.send({ topic: 't', value: 'kept too' })
+        await producer.send({ topic: 'old', value: 'kept too' })
+        await cluster.start(2, joins)
+        await cluster.until('in sync again', () => cluster.partition('t')!.isr.length === 3)
+      },
+      { starts: false, voters: [1], brokers: [1, 2, 3] },
+    )
+  })
+
   test('waits for the cluster to be formed', async () => {
     await withCluster(
       async cluster => {

@@ -214,6 +214,11 @@ describe('the internal listener', () => {
       { host: '', port: 8, advertisedHost: 'a' },
     ],
     [
+      'known by the name that clients know',
+      { listeners: 'A://:9000', 'advertised.listeners': 'A://a.example:9000' },
+      { host: '', port: 10_000, advertisedHost: 'a.example' },
+    ],
+    [
       'where it is told to',
       { 'internal.host': '10.0.0.1', 'internal.port': '5', 'controller.quorum.voters': '1@a:8' },
       { host: '10.0.0.1', port: 5, advertisedHost: '10.0.0.1' },
