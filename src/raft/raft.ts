@@ -128,6 +128,8 @@ function receive(at: Step, message: RaftMessage): void {
   const isFromVoter = isVoter(state.voters, { nodeId: from, directoryId })
   // Observers know epochs from leaders alone; a voter is as new as its epoch says.
   if (isFromVoter && epoch > state.epoch) enterEpoch(at, epoch)
+  // Another data directory speaks under the leader's id.
+  if (!isFromVoter && from === state.leaderId) leaderIsGone(at)
   switch (message.type) {
     case 'preVote':
       return void onPreVote(at, message, isFromVoter)
