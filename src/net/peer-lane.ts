@@ -51,9 +51,14 @@ export class PeerLane {
     else this.#wait({ bytes: sizeOf(payload), send: opened => opened.notice(method, payload), drop: () => {} })
   }
 
-  request(method: number, payload: readonly Uint8Array[], options: { readonly timeoutMs: number }): Promise<Buffer> {
+  /** @param ask  called when there is a connection, with what is left of the time */
+  request<T>(
+    bytes: number,
+    options: { readonly timeoutMs: number },
+    ask: (peer: DialledPeer, timeoutMs: number) => Promise<T>,
+  ): Promise<T> {
     const { peer } = this
-    if (peer !== undefined) return peer.request(method, payload, options)
+    if (peer !== undefined) return ask(peer, options.timeoutMs)
     const startedAt = this.#env.clock.now()
     return new Promise((resolve, reject) => {
       let isOver = false
@@ -62,12 +67,11 @@ export class PeerLane {
         reject(new KafkaError(REQUEST_TIMED_OUT, `no connection within ${options.timeoutMs} ms`))
       })
       this.#wait({
-        bytes: sizeOf(payload),
+        bytes,
         send: opened => {
           timer.cancel()
           if (isOver) return
-          const leftMs = Math.max(1, options.timeoutMs - (this.#env.clock.now() - startedAt))
-          resolve(opened.request(method, payload, { timeoutMs: leftMs }))
+          resolve(ask(opened, Math.max(1, options.timeoutMs - (this.#env.clock.now() - startedAt))))
         },
         drop: error => {
           timer.cancel()
@@ -174,7 +178,7 @@ export class PeerLane {
   }
 }
 
-function sizeOf(chunks: readonly Uint8Array[]): number {
+export function sizeOf(chunks: readonly Uint8Array[]): number {
   let size = 0
   for (const chunk of chunks) size += chunk.length
   return size

@@ -1,9 +1,10 @@
 // Our connections to the other nodes' internal listeners: one per node and lane, dialled when something is to be said.
 // A lost process is noticed here: its connection ends, and dialling again at once is refused.
 import { type Env, EnvError, type Timer } from '../env/env.ts'
-import { PeerLane } from './peer-lane.ts'
+import { BufferPool } from '../util/buffer-pool.ts'
+import { PeerLane, sizeOf } from './peer-lane.ts'
 import type { RpcHandler, RpcIdentity } from './rpc.ts'
-import { DialledPeer } from './rpc-dialled.ts'
+import { DialledPeer, type LeasedAnswer } from './rpc-dialled.ts'
 import { RefusalLog } from './rpc-refusals.ts'
 
 /** Bulk (replica fetches) never delays raft, heartbeats and the controller. */
@@ -27,6 +28,11 @@ export interface PeersOptions {
   readonly maxFrameBytes: number
 }
 
+/** Shorter answers are left to the garbage collector. */
+const POOLED_BYTES = 4096
+/** Memory of answers that may lie unused between two, and for how long. */
+const IDLE_BYTES = 16 * 1024 * 1024
+const SHRINK_MS = 5000
 /** Of a watched node, between two tries. */
 const FIRST_RETRY_MS = 20
 const MAX_RETRY_MS = 500
@@ -58,12 +64,15 @@ export class Peers {
   readonly #refusals: RefusalLog
   readonly #lostListeners: ((nodeId: number, why: LossReason) => void)[] = []
   readonly #connectedListeners: ((nodeId: number, identity: RpcIdentity) => void)[] = []
+  readonly #frames: BufferPool
+  #shrinkTimer: Timer | undefined
   #isClosed = false
 
   constructor(env: Env, options: PeersOptions) {
     this.#env = env
     this.#options = options
     this.#refusals = new RefusalLog(env.logger, 'could not join another node')
+    this.#frames = new BufferPool({ smallestBytes: POOLED_BYTES, maxIdleBytes: IDLE_BYTES, poisons: env.poisonsMemory })
   }
 
   /** From the voters' config, later from registrations. A changed address ends the connections to the old one. */
@@ -99,7 +108,21 @@ export class Peers {
   ): Promise<Buffer> {
     const peer = this.#peers.get(nodeId)
     if (peer === undefined) return Promise.reject(new EnvError('ENOTFOUND', `the address of node ${nodeId} is not known`))
-    return peer.lanes[lane].request(method, payload, options)
+    return peer.lanes[lane].request(sizeOf(payload), options, (open, timeoutMs) => open.request(method, payload, { timeoutMs }))
+  }
+
+  /** The same, for long answers: whoever takes one releases its lease, then the memory is used again. */
+  requestLeased(
+    nodeId: number,
+    lane: Lane,
+    method: number,
+    payload: readonly Uint8Array[],
+    options: { readonly timeoutMs: number },
+  ): Promise<LeasedAnswer> {
+    const peer = this.#peers.get(nodeId)
+    if (peer === undefined) return Promise.reject(new EnvError('ENOTFOUND', `the address of node ${nodeId} is not known`))
+    this.#shrinkTimer ??= this.#env.clock.setTimer(SHRINK_MS, this.#shrink)
+    return peer.lanes[lane].request(sizeOf(payload), options, (open, timeoutMs) => open.requestLeased(method, payload, { timeoutMs }))
   }
 
   /** Asks whoever listens at an address, over a connection of its own: for a node that knows nobody's id yet. */
@@ -109,8 +132,7 @@ export class Peers {
     payload: readonly Uint8Array[],
     options: { readonly timeoutMs: number },
   ): Promise<{ readonly identity: RpcIdentity; readonly payload: Buffer }> {
-    const { self, secret, maxFrameBytes, handler } = this.#options
-    const peer = await DialledPeer.dial(this.#env, { ...address, self, secret, maxFrameBytes, handler, timeoutMs: options.timeoutMs })
+    const peer = await DialledPeer.dial(this.#env, { ...address, ...this.#common(), timeoutMs: options.timeoutMs })
     try {
       const { clusterId, nodeId, directoryId, incarnationId } = peer
       const answer = await peer.request(method, payload, options)
@@ -177,6 +199,7 @@ export class Peers {
     this.#isClosed = true
     const reason = new EnvError('ECANCELED', 'this node is stopping')
     const lanes: PeerLane[] = []
+    this.#shrinkTimer?.cancel()
     for (const peer of this.#peers.values()) {
       this.#cancelRetry(peer)
       lanes.push(...Object.values(peer.lanes))
@@ -209,10 +232,14 @@ export class Peers {
   }
 
   #dial(peer: Peer): Promise<DialledPeer> {
-    const { self, secret, maxFrameBytes, handler, connectTimeoutMs } = this.#options
     const { address, nodeId } = peer
-    const options = { ...address, expectedNodeId: nodeId, self, secret, maxFrameBytes, handler, timeoutMs: connectTimeoutMs }
+    const options = { ...address, ...this.#common(), expectedNodeId: nodeId, timeoutMs: this.#options.connectTimeoutMs }
     return DialledPeer.dial(this.#env, options)
+  }
+
+  #common() {
+    const { self, secret, maxFrameBytes, handler } = this.#options
+    return { self, secret, maxFrameBytes, handler, frames: this.#frames }
   }
 
   #opened(peer: Peer, lane: Lane, opened: DialledPeer): void {
@@ -253,6 +280,12 @@ export class Peers {
       peer.lanes.control.ensure()
     })
     peer.retryMs = Math.min(MAX_RETRY_MS, 2 * peer.retryMs)
+  }
+
+  readonly #shrink = (): void => {
+    this.#shrinkTimer = undefined
+    this.#frames.shrink()
+    if (this.#frames.idleBytes > 0 && !this.#isClosed) this.#shrinkTimer = this.#env.clock.setTimer(SHRINK_MS, this.#shrink)
   }
 
   #lost(peer: Peer, why: LossReason): void {

@@ -1,6 +1,7 @@
 // A connection that we dialled to another node: its handshake, then requests whose answers come in any order, and notices both ways.
 import { type Env, EnvError, type Socket, type Timer } from '../env/env.ts'
 import { KafkaError, ProtocolError, REQUEST_TIMED_OUT } from '../protocol/errors.ts'
+import type { BufferPool, Lease } from '../util/buffer-pool.ts'
 import type { RpcHandler, RpcIdentity, RpcSender } from './rpc.ts'
 import { ACCEPTED, ERROR, HELLO, NOTICE, PONG, PROOF, REFUSAL, REQUEST, RESPONSE, type RpcFrame } from './rpc-frames.ts'
 import { decodeHello, encodeHello, type Hellos, isProof, mismatch, newNonce, proofOf, WRONG_SECRET } from './rpc-handshake.ts'
@@ -21,13 +22,22 @@ export interface DialOptions {
   readonly timeoutMs: number
   readonly maxFrameBytes: number
   readonly handler: Pick<RpcHandler, 'notice'>
+  /** Where the memory of long answers comes from. */
+  readonly frames: BufferPool
+}
+
+/** An answer whose memory is used again when its lease is released. */
+export interface LeasedAnswer {
+  readonly payload: Buffer
+  /** Undefined: the garbage collector's. */
+  readonly lease: Lease | undefined
 }
 
 interface Pending {
   readonly method: number
   readonly timeoutMs: number
   readonly deadlineMs: number
-  readonly resolve: (payload: Buffer) => void
+  readonly resolve: (answer: LeasedAnswer) => void
   readonly reject: (error: Error) => void
 }
 
@@ -68,6 +78,7 @@ export class DialledPeer implements RpcSender {
     this.#hello = encodeHello(this.#ours, newNonce(env.random))
     this.#link = new RpcLink(env, socket, {
       dialled: true,
+      frames: options.frames,
       onFrame: frame => this.#take(frame),
       onClose: reason => this.#ended(reason),
     })
@@ -97,7 +108,14 @@ export class DialledPeer implements RpcSender {
   }
 
   /** @throws KafkaError what it was answered with, or REQUEST_TIMED_OUT; EnvError when the connection ends before the answer */
-  request(method: number, payload: readonly Uint8Array[], options: { readonly timeoutMs: number }): Promise<Buffer> {
+  async request(method: number, payload: readonly Uint8Array[], options: { readonly timeoutMs: number }): Promise<Buffer> {
+    const answer = await this.requestLeased(method, payload, options)
+    answer.lease?.lend()
+    return answer.payload
+  }
+
+  /** The same; whoever takes the answer releases it. */
+  requestLeased(method: number, payload: readonly Uint8Array[], options: { readonly timeoutMs: number }): Promise<LeasedAnswer> {
     return new Promise((resolve, reject) => {
       if (this.isClosed) throw new EnvError('ENOTCONN', `the connection to ${this.#name()} is closed`)
       if (this.#link.unsentBytes > MAX_UNSENT_BYTES)
@@ -195,9 +213,13 @@ export class DialledPeer implements RpcSender {
   }
 
   #receive(frame: RpcFrame): void {
-    if (frame.kind === RESPONSE) this.#takePending(frame)?.resolve(frame.payload)
-    else if (frame.kind === ERROR) this.#takePending(frame)?.reject(errorOf(frame.payload))
-    else if (frame.kind === NOTICE) this.#options.handler.notice(frame.method, frame.payload, this)
+    const { payload, lease } = frame
+    if (frame.kind === RESPONSE) {
+      const pending = this.#takePending(frame)
+      if (pending === undefined) lease?.release()
+      else pending.resolve({ payload, lease })
+    } else if (frame.kind === ERROR) this.#takePending(frame)?.reject(errorOf(payload))
+    else if (frame.kind === NOTICE) this.#options.handler.notice(frame.method, payload, this)
     else if (frame.kind === PONG) {
       this.#pongListeners.get(frame.id)?.()
       this.#pongListeners.delete(frame.id)

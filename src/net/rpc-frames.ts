@@ -1,6 +1,7 @@
 // The frames of the internal listener: u32 length of what follows · u8 kind · u32 id · u8 method · payload. Pure: bytes in, frames out.
 // A length is checked before memory is taken; what may be announced is little before the other side has proven itself (src/net/rpc-link.ts).
 import { ProtocolError } from '../protocol/errors.ts'
+import type { BufferPool, Lease } from '../util/buffer-pool.ts'
 
 export const REQUEST = 1
 export const RESPONSE = 2
@@ -26,8 +27,9 @@ export interface RpcFrame {
   /** Of the request it is, or answers. 0 where nothing is answered. */
   readonly id: number
   readonly method: number
-  /** The receiver's to keep. */
+  /** The receiver's to keep, or, with a lease, for as long as it holds that. */
   readonly payload: Buffer
+  readonly lease?: Lease | undefined
 }
 
 export function frameHead(frame: { readonly kind: number; readonly id: number; readonly method: number }, payloadBytes: number): Buffer {
@@ -41,14 +43,24 @@ export function frameHead(frame: { readonly kind: number; readonly id: number; r
 
 export class RpcFrameReader {
   maxPayloadBytes: number
+  readonly #pool: BufferPool | undefined
   readonly #head = Buffer.alloc(HEAD_BYTES)
   #headFilled = 0
   /** Of the frame whose head is whole; undefined between frames. */
   #payload: Buffer | undefined
+  #lease: Lease | undefined
   #filled = 0
 
-  constructor(maxPayloadBytes: number) {
+  /** @param pool  where the memory of long answers comes from */
+  constructor(maxPayloadBytes: number, pool?: BufferPool) {
     this.maxPayloadBytes = maxPayloadBytes
+    this.#pool = pool
+  }
+
+  /** Nothing more will come. */
+  drop(): void {
+    this.#lease?.release()
+    this.#lease = undefined
   }
 
   /**
@@ -65,7 +77,7 @@ export class RpcFrameReader {
         p += count
         if (this.#headFilled >= LENGTH_BYTES) this.#checkLength()
         if (this.#headFilled < HEAD_BYTES) return
-        this.#payload = memoryFor(this.#payloadBytes())
+        this.#payload = this.#memoryFor(this.#payloadBytes())
         this.#filled = 0
       }
       const payload = this.#payload
@@ -77,7 +89,9 @@ export class RpcFrameReader {
       this.#payload = undefined
       this.#headFilled = 0
       const head = this.#head
-      if (!onFrame({ kind: head[4]!, id: head.readUInt32BE(5), method: head[9]!, payload })) return
+      const lease = this.#lease
+      this.#lease = undefined
+      if (!onFrame({ kind: head[4]!, id: head.readUInt32BE(5), method: head[9]!, payload, lease })) return
     }
   }
 
@@ -85,14 +99,16 @@ export class RpcFrameReader {
     return this.#head.readUInt32BE(0) - COUNTED_HEAD_BYTES
   }
 
+  #memoryFor(bytes: number): Buffer {
+    if (bytes === 0) return NOTHING
+    if (bytes < OWN_MEMORY_BYTES) return Buffer.allocUnsafe(bytes)
+    if (this.#head[4] === RESPONSE) this.#lease = this.#pool?.take(bytes)
+    return this.#lease?.bytes.subarray(0, bytes) ?? Buffer.allocUnsafeSlow(bytes)
+  }
+
   #checkLength(): void {
     const bytes = this.#payloadBytes()
     if (bytes >= 0 && bytes <= this.maxPayloadBytes) return
     throw new ProtocolError(`a frame with ${bytes} bytes of payload was announced, between 0 and ${this.maxPayloadBytes} are allowed`)
   }
-}
-
-function memoryFor(bytes: number): Buffer {
-  if (bytes === 0) return NOTHING
-  return bytes < OWN_MEMORY_BYTES ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes)
 }

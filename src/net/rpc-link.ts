@@ -3,6 +3,7 @@
 // a machine or a cable is gone, and as long to try again after it came back.
 import { type Env, EnvError, type Socket, type Timer } from '../env/env.ts'
 import { ProtocolError } from '../protocol/errors.ts'
+import type { BufferPool } from '../util/buffer-pool.ts'
 import { frameHead, NOTICE, PING, PONG, type RpcFrame, RpcFrameReader } from './rpc-frames.ts'
 
 /** What may be announced before the other side has proven itself. */
@@ -22,6 +23,8 @@ const NO_CHUNKS: readonly Uint8Array[] = []
 
 export interface LinkOptions {
   readonly dialled: boolean
+  /** Where the memory of long answers comes from. */
+  readonly frames?: BufferPool
   readonly onFrame: (frame: RpcFrame) => void
   /** Once. Never inside a call to the link. */
   readonly onClose: (reason: Error) => void
@@ -33,7 +36,7 @@ export class RpcLink {
   readonly #env: Env
   readonly #socket: Socket
   readonly #options: LinkOptions
-  readonly #reader = new RpcFrameReader(MAX_UNPROVEN_BYTES)
+  readonly #reader: RpcFrameReader
   #closed: Error | undefined
   #closeTold = false
   #full = false
@@ -51,6 +54,7 @@ export class RpcLink {
     this.#env = env
     this.#socket = socket
     this.#options = options
+    this.#reader = new RpcFrameReader(MAX_UNPROVEN_BYTES, options.frames)
     this.remoteHost = socket.remoteHost
     this.#heardAt = env.clock.now()
     socket.handle({
@@ -171,6 +175,7 @@ export class RpcLink {
   #tellClose(): void {
     if (this.#closeTold) return
     this.#closeTold = true
+    this.#reader.drop()
     this.#options.onClose(this.#closed!)
   }
 

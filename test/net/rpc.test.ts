@@ -225,3 +225,21 @@ test('a frame longer than agreed closes a connection that is proven', () =>
     })
     expect(one!.senders).toHaveLength(1)
   }))
+
+test('the memory of a long answer is used again once it is released, never before', () =>
+  withNodes([{ nodeId: 1 }, { nodeId: 2 }], async ([one]) => {
+    const ask = (fill: string) => one!.peers.requestLeased(2, 'data', ECHO, [Buffer.alloc(100 * KIB, fill)], OPTIONS)
+    const whole = (fill: string) => Buffer.alloc(100 * KIB, fill)
+    const [first, second] = [await ask('a'), await ask('b')]
+    expect(first.payload.equals(whole('a')) && second.payload.equals(whole('b'))).toBe(true)
+    first.lease!.release()
+    expect(first.payload.equals(whole('a'))).toBe(false)
+    const third = await ask('c')
+    expect(third.payload.buffer).toBe(first.payload.buffer)
+    expect(second.payload.equals(whole('b'))).toBe(true)
+    third.lease!.release()
+    const plain = await one!.peers.request(2, 'data', ECHO, [whole('d')], OPTIONS)
+    for (const fill of ['e', 'f', 'g']) (await ask(fill)).lease!.release()
+    expect(plain.equals(whole('d'))).toBe(true)
+    expect((await one!.peers.requestLeased(2, 'data', ECHO, [Buffer.from('short')], OPTIONS)).lease).toBeUndefined()
+  }))
