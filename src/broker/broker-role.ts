@@ -183,7 +183,7 @@ function replicationWorld({ publisher, controller, network }: Member, registrati
     fetchFrom: (leaderId, payload, timeoutMs) =>
       network === undefined
         ? Promise.reject(new Error('a node alone follows nobody'))
-        : network.peers.request(leaderId, 'data', RPC_FETCH, payload, { timeoutMs }),
+        : network.peers.requestLeased(leaderId, 'data', RPC_FETCH, payload, { timeoutMs }),
     sendPromise: (leaderId, payload) => network?.peers.notice(leaderId, 'control', RPC_PROMISE, payload),
   }
 }

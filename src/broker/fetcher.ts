@@ -16,6 +16,7 @@ import {
 } from '../protocol/errors.ts'
 import type { RequestIn, ResponseOut } from '../protocol/schema.ts'
 import { Writer } from '../protocol/writer.ts'
+import type { Lease } from '../util/buffer-pool.ts'
 import type { Uuid } from '../util/uuid.ts'
 import { FOLLOWER_FETCH_VERSION } from './follower-fetches.ts'
 import type { LocalReplica } from './local-replica.ts'
@@ -207,9 +208,10 @@ export class Fetcher {
     const before = this.#taken
     this.#taken = answered
       .then(
-        async answer => {
+        async ({ payload: answer, lease }) => {
           await before
-          this.#take(request, answer)
+          this.#take(request, answer, lease)
+          lease?.release()
         },
         async (error: Error) => {
           await before
@@ -268,7 +270,8 @@ export class Fetcher {
 
   // -------------------------------------------------------------------------------------------------------------------------------- take
 
-  #take(request: number, bytes: Buffer): void {
+  /** @param lease  of the memory of the answer, retained by who keeps some of it */
+  #take(request: number, bytes: Buffer, lease: Lease | undefined): void {
     if (this.#closed) return
     this.#underWay--
     let response: Response
@@ -291,7 +294,7 @@ export class Fetcher {
         const followed = this.#followed.get(`${topicId}/${answer.partitionIndex}`)
         // Named after this request: the answer is about what was followed before.
         if (followed?.askedIn === undefined || followed.askedIn > request || followed.isResting) continue
-        this.#takeOne(followed, answer)
+        this.#takeOne(followed, answer, lease)
       }
     }
     this.#isAnswering = false
@@ -299,7 +302,7 @@ export class Fetcher {
     this.#maybeSend()
   }
 
-  #takeOne(followed: Followed, answer: PartitionAnswer): void {
+  #takeOne(followed: Followed, answer: PartitionAnswer, lease: Lease | undefined): void {
     const { replica } = followed
     const { log } = replica
     if (answer.errorCode !== NONE) {
@@ -317,7 +320,7 @@ export class Fetcher {
     const records = answer.records as Buffer | null
     if (records !== null && records.length > 0) {
       try {
-        replica.appendAsFollower(records, followed.leaderEpoch)
+        replica.appendAsFollower(records, followed.leaderEpoch, lease)
       } catch (error) {
         if (!(error instanceof KafkaError)) throw error
         this.#rest(followed, error.message)

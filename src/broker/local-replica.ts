@@ -284,10 +284,10 @@ export class LocalReplica implements FetchSource {
   // ----------------------------------------------------------------------------------------------------------------------------- follower
 
   /** @throws KafkaError as PartitionLog.appendAsFollower */
-  appendAsFollower(records: Buffer, leaderEpoch: number): void {
+  appendAsFollower(records: Buffer, leaderEpoch: number, lease?: Lease): void {
     const { logEndOffset } = this.log
     try {
-      this.log.appendAsFollower(records, { leaderEpoch })
+      this.log.appendAsFollower(records, { leaderEpoch, lease })
     } finally {
       if (this.log.logEndOffset > logEndOffset) {
         this.#unseen.push({ endOffset: this.log.logEndOffset, sizeBytes: records.length })

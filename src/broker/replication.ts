@@ -2,6 +2,7 @@
 // Out of it: fetches and promises to leaders, changes of in-sync sets to the controller. Into it: fetches and promises of followers
 // (Replicas.answerFollower, Replicas.promised), the lease (Replicas.leaseRenewed, with every new one) and the metadata log (Replicas.apply).
 import type { MetadataImage } from '../metadata/image.ts'
+import type { Lease } from '../util/buffer-pool.ts'
 import type { Uuid } from '../util/uuid.ts'
 
 /** One incarnation of a broker, as in-sync sets are proposed in (KIP-903). */
@@ -41,8 +42,15 @@ export interface ReplicationWorld {
   leaseUntil(): number
   /** To the active controller, wherever it is. Rejects with anything when the outcome is not known: it is asked again. */
   alterPartition(request: IsrRequest): Promise<IsrAnswer>
-  /** Method 4 (fetch), data lane. Rejects with anything when there is no answer in time, or the connection ended. */
-  fetchFrom(leaderId: number, payload: readonly Uint8Array[], timeoutMs: number): Promise<Buffer>
+  /**
+   * Method 4 (fetch), data lane. Rejects with anything when there is no answer in time, or the connection ended. Whoever takes the answer
+   * releases its lease.
+   */
+  fetchFrom(
+    leaderId: number,
+    payload: readonly Uint8Array[],
+    timeoutMs: number,
+  ): Promise<{ readonly payload: Buffer; readonly lease: Lease | undefined }>
   /** Method 5 (promise), control lane. May be lost: it is repeated. */
   sendPromise(leaderId: number, payload: readonly Uint8Array[]): void
 }

@@ -234,10 +234,12 @@ export class PartitionLog {
   /**
    * Appends what the leader sent, byte for byte.
    * @param records  one or more whole batches; kept by reference
-   * @param leaderEpoch  under which they were fetched: from a batch of a later one on nothing is taken (KAFKA-18723)
+   * @param o  leaderEpoch: under which they were fetched; from a batch of a later one on nothing is taken (KAFKA-18723). lease: of the memory the
+   *   records lie in, retained while they are kept
    * @throws KafkaError CORRUPT_MESSAGE | OFFSET_OUT_OF_RANGE (they do not follow the log's end) | KAFKA_STORAGE_ERROR; the batches before stay
    */
-  appendAsFollower(records: Buffer, { leaderEpoch = Number.POSITIVE_INFINITY }: { leaderEpoch?: number } = {}): void {
+  appendAsFollower(records: Buffer, o: { readonly leaderEpoch?: number; readonly lease?: Lease | undefined } = {}): void {
+    const { leaderEpoch = Number.POSITIVE_INFINITY, lease } = o
     if (this.#refusal !== undefined) throw new KafkaError(KAFKA_STORAGE_ERROR, `The log takes no records: ${this.#refusal.message}`)
     for (let p = 0; p < records.length; ) {
       if (p + batch.BATCH_HEADER_BYTES <= records.length && batch.leaderEpoch(records, p) > leaderEpoch) return
@@ -246,7 +248,7 @@ export class PartitionLog {
       const epoch = batch.leaderEpoch(records, p)
       if (baseOffset > this.#logEndOffset) this.#noteGap()
       if (epoch >= 0) this.#storedEpochs.note(epoch, baseOffset)
-      this.#push(records.subarray(p, (p += batch.batchSize(records, p))), producer)
+      this.#push(records.subarray(p, (p += batch.batchSize(records, p))), producer, lease)
     }
   }
 

@@ -10,6 +10,7 @@ import { LogStore } from '../../../src/log/log-store.ts'
 import { applyRecord, emptyImage, type MetadataImage } from '../../../src/metadata/image.ts'
 import type { MetadataRecord, PartitionState } from '../../../src/metadata/records.ts'
 import { INELIGIBLE_REPLICA, INVALID_UPDATE_VERSION, NONE } from '../../../src/protocol/errors.ts'
+import { BufferPool } from '../../../src/util/buffer-pool.ts'
 import { batchOf, recordsOf } from '../../log/lab.ts'
 
 export const TOPIC = 't'
@@ -39,6 +40,7 @@ export class LabBroker {
   readonly onDeath: (() => void)[] = []
   readonly failures: Error[] = []
   readonly #closeListeners = new Map<number, Set<() => void>>()
+  readonly #frames = new BufferPool({ smallestBytes: 64, maxIdleBytes: 1024 * 1024, poisons: true })
 
   constructor(lab: ReplicationLab, id: number, incarnationId: string) {
     this.#lab = lab
@@ -71,7 +73,7 @@ export class LabBroker {
         image: () => this.image,
         leaseUntil: () => this.leaseUntil,
         alterPartition: request => this.#lab.alterPartition(this.id, request),
-        fetchFrom: (leaderId, payload) => this.#lab.fetch(this, leaderId, payload),
+        fetchFrom: async (leaderId, payload) => this.#leased(await this.#lab.fetch(this, leaderId, payload)),
         sendPromise: (leaderId, payload) => this.#lab.promise(this, leaderId, payload),
       },
       follower: { ...DEFAULT_FOLLOWER_SETTINGS, ...this.#lab.o.follower },
@@ -79,6 +81,14 @@ export class LabBroker {
     })
     while (this.applied < this.#lab.records.length) applyRecord(this.image, this.#lab.records[this.applied++]!)
     await this.replicas.openAll(this.image)
+  }
+
+  /** As from the network: in memory that is overwritten when it is released. */
+  #leased(answer: Buffer) {
+    const lease = this.#frames.take(answer.length)
+    const payload = lease?.bytes.subarray(0, answer.length) ?? answer
+    answer.copy(payload)
+    return { payload, lease }
   }
 
   catchUp(): void {
