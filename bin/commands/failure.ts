@@ -84,8 +84,12 @@ export function explain(error: unknown): Explained {
   const first = chain[0]
   if (first === undefined) return { message: String(error), exitCode: FAILED }
   const usage = first.name === 'ConfigError' || first.constructor.name === 'ConfigError'
-  return { message: withAdvice(first.message, LOCAL[String(first.code)]), exitCode: first.exitCode ?? (usage ? USAGE : FAILED) }
+  // What other nodes say has its own advice.
+  const advice = JOINING.test(first.message) ? undefined : LOCAL[String(first.code)]
+  return { message: withAdvice(first.message, advice), exitCode: first.exitCode ?? (usage ? USAGE : FAILED) }
 }
+
+const JOINING = /^Node \d+ cannot join/
 
 const LOCAL: Readonly<Record<string, string>> = {
   EADDRINUSE:

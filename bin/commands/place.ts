@@ -38,15 +38,19 @@ export function placeOf(options: PlaceOptions, given: Readonly<Record<string, st
   return place
 }
 
-/** Open on every interface, and told to clients and other nodes by that name. */
-function reachableAs(host: string, { port, roles, join }: PlaceOptions, given: Readonly<Record<string, string>>): Record<string, string> {
+/** Open on every interface, for clients and for other nodes, and told to them by that name. */
+function reachableAs(
+  host: string,
+  { port, roles, internalPort }: PlaceOptions,
+  given: Readonly<Record<string, string>>,
+): Record<string, string> {
   if (!/^[^\s/,@]+$/.test(host))
     throw new UsageError(`--host is '${host}': expected a name or an address by which clients reach this machine`)
   const ofSettings = ['listeners', 'advertised.listeners'].find(key => given[key] !== undefined)
   if (ofSettings !== undefined) throw new UsageError(`--host and the setting ${ofSettings} say the same in two ways: leave one of them out`)
-  const told = join === undefined ? {} : { 'internal.host': host }
-  if (roles === 'controller') return { 'internal.host': host }
+  // For clients it has nothing open; the voters' addresses say where the other nodes find it.
+  if (roles === 'controller') return { listeners: `CONTROLLER://:${internalPort ?? 0}`, 'controller.listener.names': 'CONTROLLER' }
   const bound = whole('--port', port ?? DEFAULT_PORT, 0, 65_535)
   const address = host.includes(':') ? `[${host}]` : host
-  return { listeners: `PLAINTEXT://:${bound}`, 'advertised.listeners': `PLAINTEXT://${address}:${bound}`, ...told }
+  return { listeners: `PLAINTEXT://:${bound}`, 'advertised.listeners': `PLAINTEXT://${address}:${bound}` }
 }

@@ -45,15 +45,23 @@ export async function start(options: StartOptions, forked: readonly ChildProcess
       logger: loggerTo(process.stderr, options.logLevel, options.json === true),
       onUnknownKey: given.onUnknownKey,
     },
-    async ready({ bootstrapServers: bootstrap, nodeId, port: bound }) {
-      if (options.json) await printJson({ event: 'ready', bootstrap, nodes: [{ id: nodeId, pid: process.pid, port: bound }] })
-      else
-        await print(
-          `Ottla is ready at ${bootstrap} (node ${nodeId}, ${options.memory ? 'in memory' : `data in ${directory}`}). Ctrl-C stops it.\n`,
-        )
+    async ready(node) {
+      if (options.json) await printJson(readyObject(node))
+      else await print(`${readyText(node, options.memory ? 'in memory' : `data in ${directory}`)} Ctrl-C stops it.\n`)
     },
     end: signal,
   })
+}
+
+function readyObject({ bootstrapServers: bootstrap, nodeId: id, port, internalListener }: RunningNode) {
+  const internal = internalListener === null ? {} : { internalPort: internalListener.port }
+  return { event: 'ready', bootstrap, nodes: [{ id, pid: process.pid, port, ...internal }] }
+}
+
+function readyText({ bootstrapServers, nodeId, internalListener }: RunningNode, where: string): string {
+  if (bootstrapServers !== '') return `Ottla is ready at ${bootstrapServers} (node ${nodeId}, ${where}).`
+  const { host, port } = internalListener!
+  return `Ottla is ready (node ${nodeId}, a controller, reached by the other nodes at ${host}:${port}, ${where}).`
 }
 
 /** Its parent says what to be, and when to end. What is needed is loaded meanwhile. */

@@ -185,6 +185,12 @@ describe('one node of a cluster on several machines', () => {
       listeners: 'PLAINTEXT://:9092',
       'advertised.listeners': 'PLAINTEXT://two:9092',
     })
+    expect(placeOf({ roles: 'controller', host: 'two', internalPort: '10092' }, {})).toEqual({
+      'process.roles': 'controller',
+      'internal.port': '10092',
+      listeners: 'CONTROLLER://:10092',
+      'controller.listener.names': 'CONTROLLER',
+    })
     expect(placeOf({}, {})).toEqual({})
   })
 
@@ -196,7 +202,6 @@ describe('one node of a cluster on several machines', () => {
       'process.roles': 'broker',
       listeners: 'PLAINTEXT://:9093',
       'advertised.listeners': 'PLAINTEXT://[fe80::4]:9093',
-      'internal.host': 'fe80::4',
     })
   })
 

@@ -56,7 +56,7 @@ function facts({ down = [], leader = 1, partitions = WELL, replicas = ALL, quoru
   }
 }
 
-const settings: Settings = { minInsync: new Map([['orders', 2]]), defaultReplicationFactor: 3 }
+const settings: Settings = { minInsync: new Map([['orders', 2]]), defaultReplicationFactor: 3, isFactorFixed: false }
 const status = (world: World = {}, given = settings) =>
   statusOf(facts(world), given, new Map([[1, { sizeBytes: 1_234_567, usableBytes: 5e9 }]]))
 const ONE_LEFT = [
@@ -110,7 +110,9 @@ orders           2         3  6/6      1:1 2:1
   test('warns of defaults that were made for fewer brokers, with the command that changes them', () => {
     const { warnings } = status({}, { ...settings, defaultReplicationFactor: 1 })
     expect(warnings).toHaveLength(1)
-    expect(warnings[0]).toContain('ottla config set --brokers default.replication.factor=3 min.insync.replicas=2')
+    expect(warnings[0]).toContain(
+      'ottla config set --brokers default.replication.factor=3 offsets.topic.replication.factor=3 min.insync.replicas=2',
+    )
     expect(status({ replicas: [1], partitions: [{ leader: 1, isr: [1] }] }).warnings[0]).toContain('Kept on one broker only')
     expect(status({}, NO_SETTINGS).warnings).toEqual([])
   })

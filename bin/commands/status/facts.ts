@@ -19,9 +19,11 @@ export interface Settings {
   readonly minInsync: ReadonlyMap<string, number>
   /** How many replicas a new topic gets; null: not known. */
   readonly defaultReplicationFactor: number | null
+  /** Apache Kafka takes that from server.properties alone. */
+  readonly isFactorFixed: boolean
 }
 
-export const NO_SETTINGS: Settings = { minInsync: new Map(), defaultReplicationFactor: null }
+export const NO_SETTINGS: Settings = { minInsync: new Map(), defaultReplicationFactor: null, isFactorFixed: false }
 
 /** @throws when no broker describes topics and brokers within the time */
 export async function askFacts(admin: Admin, options: { readonly timeoutMs: number }): Promise<Facts> {
@@ -49,8 +51,12 @@ export async function askSettings(admin: Admin, facts: Facts, options: { readonl
       : admin.describeConfigs([{ type: 'broker', name: String(live.nodeId), keys: ['default.replication.factor'] }], options),
   ])
   const minInsync = new Map(topics.map(({ name, entries }) => [name, Number(entries[0]?.value ?? 1)]))
-  const factor = broker[0]?.entries[0]?.value
-  return { minInsync, defaultReplicationFactor: factor == null ? null : Number(factor) }
+  const factor = broker[0]?.entries[0]
+  return {
+    minInsync,
+    defaultReplicationFactor: factor?.value == null ? null : Number(factor.value),
+    isFactorFixed: factor?.isReadOnly === true,
+  }
 }
 
 export interface Load {

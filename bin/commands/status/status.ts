@@ -150,16 +150,19 @@ function warningsOf(nodes: readonly NodeStatus[], topics: readonly TopicStatus[]
   const wanted = Math.min(WANTED_REPLICAS, brokers)
   const warnings: string[] = []
   const factor = settings.defaultReplicationFactor
-  if (factor !== null && factor < wanted) {
-    const insync = wanted === WANTED_REPLICAS ? ' min.insync.replicas=2' : ''
+  if (factor !== null && factor < wanted)
     warnings.push(
-      `New topics get ${counted(factor, 'replica')} (default.replication.factor), as was right before there were ${brokers} brokers.\n` +
-        `  To have ${wanted} from now on: ottla config set --brokers default.replication.factor=${wanted}${insync}`,
+      `New topics get ${counted(factor, 'replica')} (default.replication.factor), as was right before there were ${brokers} brokers.\n  ${remedy(wanted, settings)}`,
     )
-  }
   const single = topics.filter(({ replicationFactor }) => replicationFactor === 1).map(({ name }) => name)
   if (wanted > 1 && single.length > 0) warnings.push(`Kept on one broker only, and away while it is: ${some(single)}`)
   return warnings
+}
+
+function remedy(wanted: number, { isFactorFixed }: Settings): string {
+  if (isFactorFixed) return `To have ${wanted} from now on, set it in server.properties of each broker.`
+  const insync = wanted === WANTED_REPLICAS ? ' min.insync.replicas=2' : ''
+  return `To have ${wanted} from now on: ottla config set --brokers default.replication.factor=${wanted} offsets.topic.replication.factor=${wanted}${insync}`
 }
 
 const SHOWN = 12
