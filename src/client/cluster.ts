@@ -36,6 +36,8 @@ export type Lane = 'main' | 'fetch' | 'group' | 'join'
 
 /** A broker answers Metadata from memory: one that needs longer is not there, and another one can tell. */
 const METADATA_TIMEOUT_MS = 5000
+/** A broker that has not answered for so long is not the one to ask. */
+const SILENCE_MS = 300
 const METADATA_MAX_IDLE_MS = 5 * 60_000
 const METADATA_BACKOFF: Backoff = { initialMs: 50, maxMs: 1000 }
 const RECONNECT_BACKOFF: Backoff = { initialMs: 50, maxMs: 1000 }
@@ -188,10 +190,8 @@ export class Cluster {
    * @throws the error of the last broker tried
    */
   async anyConnection(): Promise<Connection> {
-    const known = this.#shuffled([...this.metadata.brokers.values()])
-    const candidates = [...known.filter(address => this.#isOpen(address)), ...known, ...this.#shuffled([...this.options.bootstrap])]
     let failure: Error | undefined
-    for (const address of candidates) {
+    for (const address of this.#candidates()) {
       try {
         return await this.#connect(address, 'main')
       } catch (error) {
@@ -215,8 +215,14 @@ export class Cluster {
 
   // ------------------------------------------------------------------------------------------------------------------------ connections
 
-  #isOpen(address: Address): boolean {
-    return this.#slots.get(slotKey(address, 'main'))?.connection !== undefined
+  /** Whom to ask what anybody knows, the likeliest to answer first. */
+  #candidates(): Address[] {
+    const known = this.#shuffled([...this.metadata.brokers.values()])
+    const rank = (address: Address) => {
+      const connection = this.#slots.get(slotKey(address, 'main'))?.connection
+      return connection === undefined ? 1 : connection.silentMs < SILENCE_MS ? 0 : 2
+    }
+    return [...known.sort((a, b) => rank(a) - rank(b)), ...this.#shuffled([...this.options.bootstrap])]
   }
 
   #connect(address: Address, lane: Lane): Promise<Connection> {
@@ -288,14 +294,61 @@ export class Cluster {
   async #ask(topics: readonly string[]): Promise<void> {
     const fraction = this.env.random.fraction()
     try {
-      const connection = await this.anyConnection()
-      const answer = await askMetadata(connection, topics, { ...this.options, timeoutMs: METADATA_TIMEOUT_MS })
+      const answer = await this.#askSeveral(topics)
       this.#lastFailure = undefined
       this.#step({ type: 'answered', answer, fraction })
     } catch (error) {
       this.#lastFailure = error as Error
       this.#step({ type: 'failed', fraction })
     }
+  }
+
+  /** Asks one broker, and soon another one as well when the first is silent; the first answer counts. */
+  #askSeveral(topics: readonly string[]): Promise<MetadataAnswer> {
+    return new Promise((resolve, reject) => {
+      const asked = new Set<string>()
+      let [running, isOver] = [0, false]
+      let timer: Timer | undefined
+      const settle = (act: () => void) => {
+        isOver = true
+        timer?.cancel()
+        act()
+      }
+      const attempt = () => {
+        running++
+        timer = this.env.clock.setTimer(SILENCE_MS, attempt)
+        this.#askOne(topics, asked).then(
+          answer => {
+            if (!isOver) settle(() => resolve(answer))
+          },
+          (error: Error) => {
+            running--
+            // Nobody is left whom we have not asked.
+            timer?.cancel()
+            if (!isOver && running === 0) settle(() => reject(error))
+          },
+        )
+      }
+      attempt()
+    })
+  }
+
+  /** @param asked  addresses that others are asking, or have asked in vain */
+  async #askOne(topics: readonly string[], asked: Set<string>): Promise<MetadataAnswer> {
+    let failure: Error | undefined
+    for (const address of this.#candidates()) {
+      const key = slotKey(address, 'main')
+      if (asked.has(key)) continue
+      asked.add(key)
+      try {
+        const connection = await this.#connect(address, 'main')
+        return await askMetadata(connection, topics, { ...this.options, timeoutMs: METADATA_TIMEOUT_MS })
+      } catch (error) {
+        failure = error as Error
+        if (this.#closed) break
+      }
+    }
+    throw failure ?? this.unreachable('no broker answered')
   }
 
   #arm(): void {

@@ -54,7 +54,7 @@ export interface SenderState {
   readonly sticky: Map<string, StickyState>
   /** Queues with batches; the one longest without a turn first. */
   readonly active: Set<PartitionQueue>
-  readonly inFlight: Map<number, { readonly nodeId: number; readonly batches: readonly Batch[] }>
+  readonly inFlight: Map<number, RequestInFlight>
   /** Requests in flight per node. */
   readonly nodeLoad: Map<number, number>
   lastRequestId: number
@@ -69,6 +69,15 @@ export interface SenderState {
   wakeAtMs: number
   /** Of all records without an outcome. */
   bufferedBytes: number
+}
+
+export interface RequestInFlight {
+  readonly nodeId: number
+  readonly batches: readonly Batch[]
+  /** Those that were given to another leader meanwhile: the answer does not concern them any more. */
+  readonly abandoned: Set<Batch>
+  /** Without an answer by then, somebody else is asked who leads now. */
+  doubtAtMs: number
 }
 
 /** What a broker said of one batch. */

@@ -10,7 +10,9 @@
 //    could be written although the first was refused, and before it.
 //  - No batch is numbered more than four after the oldest unacknowledged one, also when newer ones were acknowledged before it: the broker
 //    would no longer know it when it comes again.
-// We differ from Kafka's client in the last two rules, and in two more: epochs are raised per partition (the broker keeps them so), so a gap in
+//  - A leader that is silent is not waited for: who leads is asked of others, and when metadata names a newer leader epoch, a batch in flight to the
+//    old leader goes to the new one, under its number. Whatever the old one makes of it, and says later, counts no more.
+// We differ from Kafka's client in the last three rules, and in two more: epochs are raised per partition (the broker keeps them so), so a gap in
 // one partition disturbs no other; and without idempotence one batch per partition is in flight, so that retries keep the order there too.
 import { BATCH_HEADER_BYTES } from '../protocol/batch.ts'
 import * as errors from '../protocol/errors.ts'
@@ -57,6 +59,7 @@ export function step(state: SenderState, event: SenderEvent, now: number): Sende
       break
     case 'metadataChanged':
       routeWaiting(state, now, effects)
+      leaveOldLeaders(state, now)
       break
     case 'flush':
       for (const queue of state.active) for (const batch of queue.batches) batch.lingerUntilMs = Number.NEGATIVE_INFINITY
@@ -91,9 +94,13 @@ export function step(state: SenderState, event: SenderEvent, now: number): Sende
       break
   }
   expire(state, now, effects)
+  doubt(state, now, effects)
   sendReady(state, now, effects)
   return effects
 }
+
+/** A leader that has not answered for so long may not be one any more. */
+const DOUBT_MS = 500
 
 const WRITTEN_BLIND: BatchResult = { errorCode: 0, errorMessage: null, baseOffset: -1, logAppendTimeMs: -1, recordErrors: [] }
 
@@ -118,12 +125,13 @@ function sendReady(state: SenderState, now: number, effects: SenderEffect[]): vo
     if (round.size === 0) break
     for (const [nodeId, { batches }] of round) {
       const requestId = ++state.lastRequestId
-      state.inFlight.set(requestId, { nodeId, batches })
+      state.inFlight.set(requestId, { nodeId, batches, abandoned: new Set(), doubtAtMs: now + DOUBT_MS })
       state.nodeLoad.set(nodeId, (state.nodeLoad.get(nodeId) ?? 0) + 1)
       effects.push({ type: 'send', nodeId, requestId, batches })
     }
   }
   for (const items of state.waiting.values()) wakeAt(state, items[0]!.metadataDeadlineMs)
+  if (state.options.idempotent) for (const { doubtAtMs } of state.inFlight.values()) wakeAt(state, doubtAtMs)
 }
 
 function wakeAt(state: SenderState, atMs: number): void {
@@ -208,12 +216,42 @@ function settle(state: SenderState, requestId: number, decide: (queue: Partition
   state.inFlight.delete(requestId)
   state.nodeLoad.set(request.nodeId, state.nodeLoad.get(request.nodeId)! - 1)
   request.batches.forEach((batch, i) => {
-    if (batch.state !== 'inFlight') return
+    if (batch.state !== 'inFlight' || request.abandoned.has(batch)) return
     const queue = state.topics.get(batch.topic)![batch.partition]!
     queue.inFlightCount--
     batch.state = 'queued'
     decide(queue, batch, i)
   })
+}
+
+/** Without idempotence a second try may write twice, so it waits for the outcome of the first. */
+function doubt({ options, inFlight }: SenderState, now: number, effects: SenderEffect[]): void {
+  if (!options.idempotent) return
+  let doubted = false
+  for (const request of inFlight.values()) {
+    if (request.doubtAtMs > now) continue
+    request.doubtAtMs = now + DOUBT_MS
+    doubted = true
+  }
+  if (doubted) effects.push({ type: 'stale' })
+}
+
+function leaveOldLeaders(state: SenderState, now: number): void {
+  if (!state.options.idempotent) return
+  for (const { batches, abandoned } of state.inFlight.values()) {
+    for (const batch of batches) {
+      if (batch.state !== 'inFlight' || abandoned.has(batch)) continue
+      const leader = leaderOf(state.metadata, batch.topic, batch.partition)
+      const { leaderId, leaderEpoch } = batch.failedLeader!
+      if (leader === undefined || leader.leaderId === leaderId || leader.leaderEpoch <= leaderEpoch) continue
+      abandoned.add(batch)
+      const queue = state.topics.get(batch.topic)![batch.partition]!
+      queue.inFlightCount--
+      batch.state = 'queued'
+      batch.maybeAppended = true
+      retryLater(state, queue, batch, 'another broker leads the partition now', now)
+    }
+  }
 }
 
 function judge(

@@ -140,6 +140,12 @@ export class Connection {
     return new Promise(resolve => void this.#drainListeners.push(resolve))
   }
 
+  /** How long the oldest request without an answer has been waiting for it; 0: there is none. */
+  get silentMs(): number {
+    const oldest = this.#pending[0]
+    return oldest === undefined ? 0 : this.#env.clock.now() - (oldest.deadlineMs - oldest.timeoutMs)
+  }
+
   /** Calls back once when the connection is gone (at once if it is). The result takes the listener off again. */
   onClose(listener: (error: Error) => void): () => void {
     if (this.#closed !== undefined) listener(this.#closed)
