@@ -83,7 +83,7 @@ export class Controller implements ControllerOperations {
   /** While it is active. */
   #sessions: SessionKeeper | undefined
   #balance: LeaderBalance | undefined
-  /** Of the metadata log, the last one that was not this node; -1: none is known. */
+  /** Led the metadata log before this node did; -1: nobody that is known. */
   #otherLeaderId = -1
   /** Came before the first entry of our epoch was applied. */
   #parked: { readonly run: () => void; readonly reject: (error: Error) => void }[] = []
@@ -259,14 +259,15 @@ export class Controller implements ControllerOperations {
 
   #watchOver(image: MetadataImage): void {
     const { config, quorum, prober, fail } = this.#options
+    const deposedId = this.#otherLeaderId
+    this.#otherLeaderId = -1
     this.#sessions = new SessionKeeper(this.#env, {
       nodeId: quorum.nodeId,
       timeoutMs: config['broker.session.timeout.ms'],
       prober,
       image,
       fence: request => this.fenceBroker(request),
-      deposed:
-        this.#otherLeaderId === -1 ? undefined : { nodeId: this.#otherLeaderId, silentMs: config['controller.quorum.fetch.timeout.ms'] },
+      deposed: deposedId === -1 ? undefined : { nodeId: deposedId, silentMs: config['controller.quorum.fetch.timeout.ms'] },
       fail,
     })
     if (!config['auto.leader.rebalance.enable']) return
