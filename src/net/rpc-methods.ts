@@ -2,15 +2,11 @@
 
 /** Notice: a raft message (src/raft/codec.ts). */
 export const RPC_RAFT = 1
-/** Request: an operation for the active controller. */
+/** Request: an operation for the active controller, heartbeats among them. */
 export const RPC_CONTROLLER = 2
-/** Request: a broker's heartbeat to the active controller. */
-export const RPC_HEARTBEAT = 3
 /** Request, on the data lane: a follower's Fetch in Kafka's own encoding. */
 export const RPC_FETCH = 4
 /** Notice: up to where a follower has flushed. */
 export const RPC_PROMISE = 5
-/** Request: how a new cluster is formed. */
-export const RPC_FORMATION = 6
-/** Request: cluster id, voters and addresses, for a node that wants to join. */
+/** Request: who a node is, its cluster, voters and addresses: for a node that looks for its own (src/broker/formation.ts). */
 export const RPC_CLUSTER_INFO = 7
