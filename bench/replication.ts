@@ -16,6 +16,7 @@ import { RpcServer } from '../src/net/rpc.ts'
 import { RPC_FETCH, RPC_PROMISE } from '../src/net/rpc-methods.ts'
 import { setBaseOffset } from '../src/protocol/batch.ts'
 import { encodeBatch } from '../src/protocol/records.ts'
+import { BufferPool } from '../src/util/buffer-pool.ts'
 import { uuidFromBytes } from '../src/util/uuid.ts'
 
 const { values } = parseArgs({
@@ -33,6 +34,7 @@ const IDS = [1, 2, 3]
 const MAX_FRAME_BYTES = 64 * 1024 * 1024
 const SECRET = Buffer.from('replication bench')
 const env = realEnv({ logger: silentLogger })
+const memory = new BufferPool({ smallestBytes: 0, maxIdleBytes: 64 * 1024 * 1024, poisons: false })
 const clusterId = uuidFromBytes(env.random.bytes(16))
 const fail = (error: Error) => {
   throw error
@@ -80,7 +82,7 @@ async function open(
       image: () => image,
       leaseUntil: () => Number.POSITIVE_INFINITY,
       alterPartition: () => Promise.reject(new Error('nobody decides')),
-      fetchFrom: (leaderId, payload, timeoutMs) => peers.request(leaderId, 'data', RPC_FETCH, payload, { timeoutMs }),
+      fetchFrom: (leaderId, payload, timeoutMs) => peers.requestLeased(leaderId, 'data', RPC_FETCH, payload, { timeoutMs }),
       sendPromise: (leaderId, payload) => peers.notice(leaderId, 'control', RPC_PROMISE, payload),
     },
     follower: { ...DEFAULT_FOLLOWER_SETTINGS, lagTimeMaxMs: 60_000 },
@@ -155,9 +157,13 @@ async function produce(leaders: readonly LocalReplica[], template: Buffer, count
   let wake = () => {}
   for (let i = 0; i < count; i++) {
     const replica = leaders[i % leaders.length]!
-    const b = Buffer.from(template)
+    // As a request's memory is used again once it is written.
+    const lease = memory.take(template.length)!
+    const b = lease.bytes.subarray(0, template.length)
+    template.copy(b)
     setBaseOffset(b, 0, 0)
-    const result = replica.append(b)
+    const result = replica.append(b, undefined, lease)
+    lease.release()
     if (!result.ok) throw new Error(result.errorMessage)
     underWay += b.length
     const settle = () => {

@@ -22,6 +22,7 @@ import { Writer } from '../protocol/writer.ts'
 import type { Lease } from '../util/buffer-pool.ts'
 import type { Uuid } from '../util/uuid.ts'
 import type { FollowerWatch, LocalReplica } from './local-replica.ts'
+import { ReadMemory } from './read-memory.ts'
 import type { FollowerPeer } from './replication.ts'
 
 /** Of Kafka's Fetch, between our own nodes. */
@@ -46,11 +47,13 @@ export class FollowerFetches {
   readonly #env: Env
   readonly #o: Options
   readonly #sessions = new Map<number, Session>()
+  readonly #memory: ReadMemory
   #closed = false
 
   constructor(env: Env, o: Options) {
     this.#env = env
     this.#o = o
+    this.#memory = new ReadMemory(env)
   }
 
   /** @throws ProtocolError the sender is no follower of ours */
@@ -83,7 +86,7 @@ export class FollowerFetches {
     const known = this.#sessions.get(peer.nodeId)
     if (request.sessionEpoch === 0) {
       known?.close()
-      const session = new Session(this.#env, { ...this.#o, followerId: peer.nodeId, brokerEpoch: replicaEpoch })
+      const session = new Session(this.#env, { ...this.#o, memory: this.#memory, followerId: peer.nodeId, brokerEpoch: replicaEpoch })
       this.#sessions.set(peer.nodeId, session)
       peer.onClose(() => {
         session.close()
@@ -96,13 +99,19 @@ export class FollowerFetches {
   }
 }
 
+interface SessionOptions extends Options {
+  readonly memory: ReadMemory
+  readonly followerId: number
+  readonly brokerEpoch: number
+}
+
 /** What one follower fetches here. */
 class Session {
   readonly id: number
   readonly brokerEpoch: number
   readonly followerId: number
   readonly #env: Env
-  readonly #o: Options
+  readonly #o: SessionOptions
   readonly #targets = new Map<string, Target>()
   /** Have records, or something that must be heard now. */
   readonly #ready = new Set<Target>()
@@ -115,7 +124,7 @@ class Session {
   #closed = false
   nextEpoch = 0
 
-  constructor(env: Env, o: Options & { followerId: number; brokerEpoch: number }) {
+  constructor(env: Env, o: SessionOptions) {
     this.#env = env
     this.#o = o
     this.followerId = o.followerId
@@ -301,7 +310,14 @@ class Session {
       return target.refusal()
     }
     try {
-      const slice = log.read({ offset, maxBytes, endOffset: log.writtenOffset, minOneBatch: o.isFirst, withEmpty: true })
+      const slice = log.read({
+        offset,
+        maxBytes,
+        endOffset: log.writtenOffset,
+        minOneBatch: o.isFirst,
+        withEmpty: true,
+        memory: this.#o.memory,
+      })
       return slice instanceof Promise ? slice.then(take).catch(refuse) : take(slice)
     } catch (error) {
       return refuse(error)

@@ -137,9 +137,11 @@ export class ReplicationLab {
   fetches = 0
   promises = 0
   #incarnations = 0
+  readonly #links
 
   constructor(seed: number, o: LabOptions = {}) {
     this.world = new SimWorld(seed, o.world)
+    this.#links = this.world.stream('links')
     this.o = o
   }
 
@@ -313,7 +315,7 @@ export class ReplicationLab {
       await sleep(this.clock, 20)
       throw new Error(`no way from ${from} to ${to}`)
     }
-    await sleep(this.clock, 0.1)
+    await sleep(this.clock, 0.05 + this.#links.fraction() ** 4 * 5)
   }
 
   #reach(from: number, to: number): LabBroker {

@@ -62,7 +62,7 @@ class Story {
     if (dice < 11) return this.#append()
     if (dice === 11) return this.#crash()
     if (dice <= 14) return this.#restartOne()
-    if (dice === 15) return this.#isolateOne()
+    if (dice === 15) return this.#random.chance(0.5) ? this.#isolateOne() : this.#deafenOne()
     if (dice <= 17) return this.#healOne()
     if (dice === 18) return this.#electAnother()
     return this.#loseMessages()
@@ -136,6 +136,20 @@ class Story {
     const { leader, isr } = this.lab.state()
     const others = isr.filter(member => member !== id && !this.#down.has(member))
     if (leader === id && others.length > 0) this.lab.change({ isr: others, leader: others[0]! })
+  }
+
+  /** It hears of the metadata log later; everything else goes on. */
+  async #deafenOne(): Promise<void> {
+    const id = 1 + this.#random.integer(3)
+    if (this.#down.has(id) || this.#isolated.has(id)) return
+    this.lab.deaf.add(id)
+    if (this.#random.chance(0.7)) this.#electAnother()
+    for (let i = 0; i < 3; i++) {
+      this.#append()
+      await sleep(this.lab.clock, this.#random.fraction() * 50)
+    }
+    this.lab.deaf.delete(id)
+    this.lab.broker(id).catchUp()
   }
 
   #healOne(): void {
