@@ -2,7 +2,7 @@
 // Facts: KIP-497, KIP-841, KIP-903 (a member is a broker *and* its epoch), KIP-966; org.apache.kafka.controller.ReplicationControlManager
 // (validateAlterPartitionData), whose order of checks this is. Who leaves an ISR that falls below min.insync.replicas joins the ELR.
 // Where we differ from Kafka: the answer holds no state, since a leader takes its ISR from the metadata log alone (DESIGN rule 1); a member without a
-// broker epoch is ineligible; a leader that shuts down may still change its ISR, and hands over to a follower that joins it.
+// broker epoch is ineligible; who shuts down stays a member where it is one, so that others can still join, and a leader that does hands over to them.
 import {
   FENCED_LEADER_EPOCH,
   INELIGIBLE_REPLICA,
@@ -100,8 +100,8 @@ function refusal(image: MetadataImage, before: PartitionImage, change: IsrChange
   return newIsr.every(member => isEligible(image, before, member)) ? NONE : INELIGIBLE_REPLICA
 }
 
-function isEligible(image: MetadataImage, { leader }: PartitionImage, { brokerId, brokerEpoch }: BrokerIncarnation): boolean {
+function isEligible(image: MetadataImage, { isr }: PartitionImage, { brokerId, brokerEpoch }: BrokerIncarnation): boolean {
   const broker = image.brokers.get(brokerId)
   if (broker === undefined || broker.fenced || broker.brokerEpoch !== brokerEpoch) return false
-  return brokerId === leader || !broker.shuttingDown
+  return !broker.shuttingDown || isr.includes(brokerId)
 }
