@@ -191,8 +191,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the metadata log is not synced before it is committed',
     file: 'src/raft/store.ts',
-    text: 'return this.#meta.batch(operations, { sync: true })',
-    replacement: 'return this.#meta.batch(operations, { sync: false })',
+    text: 'await this.#meta.batch(operations, { sync: true })',
+    replacement: 'await this.#meta.batch(operations, { sync: false })',
     caughtBy: 'test/raft/crash.test.ts',
   },
   {
