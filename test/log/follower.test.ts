@@ -1,0 +1,90 @@
+// What a follower does to its log besides appending: epochs that do not fit, new beginnings, cuts at the end.
+import { expect, test } from 'vitest'
+import { setBaseOffset, setLeaderEpoch } from '../../src/protocol/batch.ts'
+import { batchOf, Lab, type LabOptions } from './lab.ts'
+
+function inLab(body: (lab: Lab) => Promise<void>, o: LabOptions = {}, seed = 1): Promise<void> {
+  const lab = new Lab(seed, o)
+  return lab.run(async () => {
+    await lab.open()
+    await body(lab)
+  })
+}
+
+function sent(baseOffset: number, epoch: number, ...values: string[]): Buffer {
+  const b = batchOf(values)
+  setBaseOffset(b, 0, baseOffset)
+  setLeaderEpoch(b, 0, epoch)
+  return b
+}
+
+test('batches of a later epoch than they were fetched under are not taken, nor is what follows them (KAFKA-18723)', () =>
+  inLab(async lab => {
+    lab.log.appendAsFollower(Buffer.concat([sent(0, 3, 'a'), sent(1, 4, 'b'), sent(2, 3, 'c')]), { leaderEpoch: 3 })
+    expect(lab.log.logEndOffset).toBe(1)
+    expect(lab.log.epochs.entries).toEqual([{ epoch: 3, startOffset: 0 }])
+  }))
+
+test('a batch of an earlier epoch than the log has is damage', () =>
+  inLab(async lab => {
+    lab.log.appendAsFollower(sent(0, 3, 'a'))
+    expect(() => lab.log.appendAsFollower(sent(1, 2, 'b'))).toThrow('leader epoch 2 after 3')
+    expect(lab.log.logEndOffset).toBe(1)
+  }))
+
+test('a cut at the end forgets an epoch that has no records, durably', () =>
+  inLab(async lab => {
+    lab.append(['a'], { leaderEpoch: 1 })
+    await lab.acked()
+    await lab.log.beginEpoch(5)
+    expect(lab.log.epochs.latestEpoch).toBe(5)
+    await lab.log.truncateTo(lab.log.logEndOffset)
+    expect(lab.log.epochs.entries).toEqual([{ epoch: 1, startOffset: 0 }])
+    await lab.crash({ power: true })
+    expect(lab.log.epochs.entries).toEqual([{ epoch: 1, startOffset: 0 }])
+    expect(lab.log.logEndOffset).toBe(1)
+  }))
+
+test('a log that begins anew is empty, begins there, and goes on from there', () =>
+  inLab(
+    async lab => {
+      for (let i = 0; i < 8; i++) lab.append([`${i}`], { producerId: 7, producerEpoch: 0, baseSequence: i })
+      await lab.acked()
+      await lab.log.startAnewAt(100)
+      expect([lab.log.logStartOffset, lab.log.logEndOffset, lab.log.flushedOffset]).toEqual([100, 100, 100])
+      expect(lab.log.epochs.entries).toEqual([])
+      expect(lab.log.producers.producers.size).toBe(0)
+      expect(await lab.segmentFiles()).toEqual([])
+      lab.log.appendAsFollower(sent(100, 6, 'a', 'b'))
+      await lab.acked()
+      await lab.crash({ power: true })
+      expect(lab.verdict).not.toBe('corrupt')
+      expect([lab.log.logStartOffset, lab.log.logEndOffset]).toEqual([100, 102])
+      expect((await lab.readAll()).map(record => record.value?.toString())).toEqual(['a', 'b'])
+    },
+    { config: { segmentBytes: 300 } },
+  ))
+
+test.each(Array.from({ length: 40 }, (_, i) => i))('a power cut while a log begins anew leaves the old log or the new one (%i)', seed =>
+  inLab(
+    async lab => {
+      for (let i = 0; i < 8; i++) lab.append([`${i}`])
+      await lab.acked()
+      void lab.log.startAnewAt(100).catch(() => {})
+      const steps = seed
+      for (let i = 0; i < steps; i++) await new Promise<void>(resolve => lab.env.clock.setTimer(0.15, resolve))
+      await lab.crash({ power: true })
+      expect(lab.verdict).not.toBe('corrupt')
+      const { logStartOffset, logEndOffset } = lab.log
+      expect([
+        [0, 8],
+        [100, 100],
+      ]).toContainEqual([logStartOffset, logEndOffset])
+      if (logStartOffset === 100) lab.log.appendAsFollower(sent(100, 6, 'a'))
+      else lab.append(['a'])
+      await lab.acked()
+    },
+    { config: { segmentBytes: 300 } },
+    seed,
+  ),
+)
