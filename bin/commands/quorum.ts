@@ -5,9 +5,19 @@ import { print, printJson, table } from './output.ts'
 import { counted } from './status/status.ts'
 import { durationText } from './status/text.ts'
 
+/** The one that answers must find the leader. */
+const ANSWER_TIMEOUT_MS = 5000
+
 export async function describe(options: ClientOptions): Promise<void> {
   await withAdmin(options, async admin => {
-    const { leaderId, leaderEpoch, highWatermark, voters, observers } = await admin.describeMetadataQuorum()
+    const { leaderId, leaderEpoch, highWatermark, voters, observers } = await admin
+      .describeMetadataQuorum({ timeoutMs: ANSWER_TIMEOUT_MS })
+      .catch((cause: Error) => {
+        throw new Error(
+          `the metadata quorum: ${cause.message}\nPerhaps a majority of its voters is away. See who is there: ottla cluster status`,
+          { cause },
+        )
+      })
     const leader = voters.find(({ nodeId }) => nodeId === leaderId)
     const member = (role: 'voter' | 'observer') => (replica: QuorumReplica) => ({
       node: replica.nodeId,

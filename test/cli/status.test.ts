@@ -99,7 +99,16 @@ orders           2         3  6/6      1:1 2:1
   })
 
   test('without a quorum that answers shows the brokers all the same, and why', () => {
-    expect(statusText(status({ quorum: null }), { topicCount: 9 })).toMatch(/Quorum: not known: no answer\n\nNODE/)
+    expect(statusText(status({ quorum: null }), { topicCount: 9 })).toMatch(
+      /Quorum: no answer, perhaps because a majority of the voters is away: no answer\n\nNODE/,
+    )
+  })
+
+  test('a broker that the others count on and that does not answer is silent', () => {
+    const found = statusOf(facts(), settings, new Map([[2, null]]))
+    expect(found.nodes.map(({ state }) => state)).toEqual(['up', 'silent', 'up', 'controller'])
+    expect(statusText(found, { topicCount: 9 })).toContain('3 brokers (1 silent)')
+    expect(changesBetween(status(), found).map(changeText)).toEqual(['broker 2 does not answer'])
   })
 
   test('a replica on a broker that nobody knows any more is a broker that is down', () => {

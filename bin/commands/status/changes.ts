@@ -2,7 +2,7 @@
 import { type ClusterStatus, counted, type NodeStatus, type PartitionStatus, some } from './status.ts'
 
 export type Change =
-  | { readonly event: 'brokerUp' | 'brokerDown' | 'brokerGone'; readonly node: number }
+  | { readonly event: 'brokerUp' | 'brokerDown' | 'brokerSilent' | 'brokerGone'; readonly node: number }
   | { readonly event: 'quorumLeader'; readonly from: number; readonly to: number; readonly epoch: number }
   | { readonly event: 'leader'; readonly from: number; readonly to: number; readonly partitions: readonly string[] }
   | { readonly event: 'outOfSync' | 'inSync'; readonly node: number; readonly partitions: readonly string[] }
@@ -18,7 +18,7 @@ function nodeChanges(before: ClusterStatus, after: ClusterStatus): Change[] {
   const [old, present] = [brokers(before), brokers(after)]
   for (const [id, { state }] of present) {
     const was: NodeStatus['state'] = old.get(id)?.state ?? 'down'
-    if (state !== was) changes.push({ event: state === 'up' ? 'brokerUp' : 'brokerDown', node: id })
+    if (state !== was) changes.push({ event: state === 'up' ? 'brokerUp' : state === 'silent' ? 'brokerSilent' : 'brokerDown', node: id })
   }
   for (const id of old.keys()) if (!present.has(id)) changes.push({ event: 'brokerGone', node: id })
   return changes
@@ -76,6 +76,8 @@ export function changeText(change: Change): string {
       return `broker ${change.node} is up`
     case 'brokerDown':
       return `broker ${change.node} is down`
+    case 'brokerSilent':
+      return `broker ${change.node} does not answer`
     case 'brokerGone':
       return `broker ${change.node} is no longer part of the cluster`
     case 'quorumLeader':

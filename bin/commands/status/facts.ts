@@ -25,17 +25,20 @@ export interface Settings {
 
 export const NO_SETTINGS: Settings = { minInsync: new Map(), defaultReplicationFactor: null, isFactorFixed: false }
 
+const QUORUM_TIMEOUT_MS = 1500
+
 /** @throws when no broker describes topics and brokers within the time */
 export async function askFacts(admin: Admin, options: { readonly timeoutMs: number }): Promise<Facts> {
-  let quorumError: Error | undefined
-  const [{ clusterId, brokers }, topics, quorum] = await Promise.all([
+  const [{ clusterId, brokers }, topics] = await Promise.all([
     admin.describeCluster({ ...options, includeFencedBrokers: true }),
     admin.describeTopics(null, options),
-    admin.describeMetadataQuorum(options).catch((error: Error) => {
-      quorumError = error
-      return null
-    }),
   ])
+  // After them: it is the one that nobody answers without a majority, and its connection goes with it.
+  let quorumError: Error | undefined
+  const quorum = await admin.describeMetadataQuorum({ timeoutMs: Math.min(options.timeoutMs, QUORUM_TIMEOUT_MS) }).catch((error: Error) => {
+    quorumError = error
+    return null
+  })
   return { atMs: Date.now(), clusterId, brokers, topics, quorum, quorumError }
 }
 
@@ -77,18 +80,16 @@ export function loadOf(directories: readonly LogDirDescription[]): Load {
   return { sizeBytes: sum(sizes), usableBytes: usable.length === 0 ? null : sum(usable) }
 }
 
-/** Of every broker that is in service and answers. */
-export async function askLoads(admin: Admin, facts: Facts, options: { readonly timeoutMs: number }): Promise<Map<number, Load>> {
+/** null: it was asked, and did not answer in time. */
+export type Loads = ReadonlyMap<number, Load | null>
+
+/** Of every broker that is in service. */
+export async function askLoads(admin: Admin, facts: Facts, options: { readonly timeoutMs: number }): Promise<Loads> {
   const asked = facts.brokers.filter(({ isFenced }) => !isFenced)
   const loads = await Promise.all(
-    asked.map(({ nodeId }) =>
-      askLoad(admin, nodeId, options).then(
-        load => [[nodeId, load] as const],
-        () => [],
-      ),
-    ),
+    asked.map(async ({ nodeId }): Promise<[number, Load | null]> => [nodeId, await askLoad(admin, nodeId, options).catch(() => null)]),
   )
-  return new Map(loads.flat())
+  return new Map(loads)
 }
 
 export function sum(numbers: readonly number[]): number {

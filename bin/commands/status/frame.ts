@@ -59,9 +59,9 @@ const DIM = 2
 const PAINTS: readonly (readonly [RegExp, number])[] = [
   [/^(NODE|TOPIC|LATELY)\b/, BOLD],
   [/^(Without a leader|Below min|no broker answers)/, RED],
-  [/^ *\d+ .* down /, RED],
-  [/(is down|no leader)/, RED],
-  [/^(Not all replicas|Quorum: not known|New topics get|Kept on one)/, YELLOW],
+  [/^ *\d+ .* (down|silent) /, RED],
+  [/(is down|does not answer|no leader)/, RED],
+  [/^(Not all replicas|Quorum: no answer|New topics get|Kept on one)/, YELLOW],
   [/^\d\d:.* (is out of sync|leads)/, YELLOW],
   [/^\d\d:.* (in sync again|is up)/, GREEN],
   [/^All replicas are in sync/, GREEN],

@@ -28,7 +28,7 @@ export class Observer {
   readonly #admin: Admin
   readonly #options: ObserverOptions
   readonly #meter = new RateMeter()
-  readonly #loads = new Map<number, Load>()
+  readonly #loads = new Map<number, Load | null>()
   /** Brokers that are being asked for their load, or for the ends of their logs. */
   readonly #asking = new Set<string>()
   readonly #loadedAtMs = new Map<number, number>()
@@ -101,7 +101,7 @@ export class Observer {
       if (facts.atMs - (this.#loadedAtMs.get(nodeId) ?? 0) > LOAD_EVERY_MS) {
         this.#once(`load ${nodeId}`, async () => {
           this.#loadedAtMs.set(nodeId, Date.now())
-          this.#loads.set(nodeId, await askLoad(this.#admin, nodeId, { timeoutMs: LOAD_TIMEOUT_MS }))
+          this.#loads.set(nodeId, await askLoad(this.#admin, nodeId, { timeoutMs: LOAD_TIMEOUT_MS }).catch(() => null))
         })
       }
       this.#once(`ends ${nodeId}`, () => this.#askEnds(facts, nodeId))

@@ -1,5 +1,5 @@
 // How the cluster is, out of what its brokers told. Pure.
-import type { Facts, Load, Settings } from './facts.ts'
+import type { Facts, Loads, Settings } from './facts.ts'
 
 export interface ClusterStatus {
   readonly clusterId: string | null
@@ -31,8 +31,11 @@ export interface NodeStatus {
   readonly host: string | null
   readonly port: number | null
   readonly rack: string | null
-  /** down: it is registered, or has replicas, and is not in service. controller: it keeps no partitions. */
-  readonly state: 'up' | 'down' | 'controller'
+  /**
+   * down: it is registered, or has replicas, and is not in service. silent: the others count on it, but it does not answer us. controller: it keeps no
+   * partitions.
+   */
+  readonly state: 'up' | 'down' | 'silent' | 'controller'
   readonly role: 'leader' | 'voter' | 'observer' | null
   /** How far its metadata log lies behind the leader's; null: not known. */
   readonly metadataLag: number | null
@@ -65,7 +68,7 @@ export interface PartitionStatus {
 /** Replicas that new topics and internal ones are given, where there are so many brokers. */
 const WANTED_REPLICAS = 3
 
-export function statusOf(facts: Facts, settings: Settings, loads: ReadonlyMap<number, Load>): ClusterStatus {
+export function statusOf(facts: Facts, settings: Settings, loads: Loads): ClusterStatus {
   const topics = facts.topics.map(({ name, isInternal, partitions }) => ({
     name,
     isInternal,
@@ -97,7 +100,7 @@ export function statusOf(facts: Facts, settings: Settings, loads: ReadonlyMap<nu
   }
 }
 
-function nodesOf(facts: Facts, topics: readonly TopicStatus[], loads: ReadonlyMap<number, Load>): NodeStatus[] {
+function nodesOf(facts: Facts, topics: readonly TopicStatus[], loads: Loads): NodeStatus[] {
   const partitions = topics.flatMap(topic => topic.partitions)
   const members = membersOf(facts)
   const ids = new Set([...facts.brokers.map(({ nodeId }) => nodeId), ...members.keys(), ...partitions.flatMap(({ replicas }) => replicas)])
@@ -111,7 +114,7 @@ function nodesOf(facts: Facts, topics: readonly TopicStatus[], loads: ReadonlyMa
       host: broker?.host ?? null,
       port: broker?.port ?? null,
       rack: broker?.rack ?? null,
-      state: !isBroker ? 'controller' : broker === undefined || broker.isFenced ? 'down' : 'up',
+      state: !isBroker ? 'controller' : broker === undefined || broker.isFenced ? 'down' : loads.get(id) === null ? 'silent' : 'up',
       role,
       metadataLag,
       silentMs,

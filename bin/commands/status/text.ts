@@ -23,10 +23,13 @@ export function statusText(status: ClusterStatus, options: TextOptions): string 
 
 function headline({ clusterId, nodes, topics }: ClusterStatus): string {
   const brokers = nodes.filter(({ state }) => state !== 'controller')
-  const down = brokers.filter(({ state }) => state === 'down').length
+  const lacking = (['down', 'silent'] as const).flatMap(wanted => {
+    const count = brokers.filter(({ state }) => state === wanted).length
+    return count === 0 ? [] : [`${count} ${wanted}`]
+  })
   const partitions = topics.reduce((total, topic) => total + topic.partitions.length, 0)
   const facts = [
-    `${counted(brokers.length, 'broker')}${down === 0 ? '' : ` (${down} down)`}`,
+    `${counted(brokers.length, 'broker')}${lacking.length === 0 ? '' : ` (${lacking.join(', ')})`}`,
     counted(topics.length, 'topic'),
     counted(partitions, 'partition'),
   ]
@@ -34,7 +37,7 @@ function headline({ clusterId, nodes, topics }: ClusterStatus): string {
 }
 
 function quorumLine({ quorum, quorumError }: ClusterStatus): string {
-  if (quorum === null) return `Quorum: not known: ${quorumError ?? 'nobody told'}\n`
+  if (quorum === null) return `Quorum: no answer, perhaps because a majority of the voters is away: ${quorumError ?? 'nobody told'}\n`
   const { leaderId, leaderEpoch, highWatermark, voters, observers } = quorum
   const facts = [
     leaderId < 0 ? 'no leader' : `led by node ${leaderId}`,
@@ -102,12 +105,13 @@ function rateText(perSecond: number | undefined): string {
   return perSecond === undefined ? '' : Math.round(perSecond).toLocaleString('en-US')
 }
 
-function problems({ topics, leaderless, belowMinInsync, underReplicated }: ClusterStatus): string {
+function problems({ quorum, topics, leaderless, belowMinInsync, underReplicated }: ClusterStatus): string {
   const lines: string[] = []
   if (leaderless.length > 0) lines.push(`Without a leader, nobody can read or write: ${some(leaderless)}`)
   if (belowMinInsync.length > 0) lines.push(`Below min.insync.replicas, acks=all is refused: ${some(belowMinInsync)}`)
   if (underReplicated.length > 0) lines.push(`Not all replicas in sync: ${some(underReplicated)}`)
-  if (lines.length === 0 && topics.length > 0) lines.push('All replicas are in sync.')
+  if (quorum === null) lines.push('Leaders and replicas in sync are shown as they were agreed on last.')
+  else if (lines.length === 0 && topics.length > 0) lines.push('All replicas are in sync.')
   return lines.map(line => `\n${line}\n`).join('')
 }
 
