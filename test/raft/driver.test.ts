@@ -99,6 +99,30 @@ test.each(SEEDS)('a voter that missed more than the log holds is given a snapsho
   quorum.done()
 })
 
+test.each(SEEDS)('a snapshot takes the place of a longer log that was never agreed on (seed %i)', async seed => {
+  const quorum = await started(seed, { snapshotEveryEntries: 30 })
+  const first = quorum.leader!.nodeId
+  const others = quorum.voterIds.filter(id => id !== first)
+  quorum.separate([first], others)
+  for (let i = 0; i < 60; i++) quorum.propose(2)
+  await quorum.until(() => quorum.up.some(({ nodeId, driver }) => nodeId !== first && driver.isLeader), 5000)
+  for (let i = 0; i < 14; i++) {
+    quorum.leader!.driver.propose([Buffer.alloc(128 * 1024, `${i}`)])
+    await quorum.commit(2)
+  }
+  await quorum.until(() => !quorum.members[first]!.driver.isLeader, 3000)
+  expect(quorum.members[first]!.driver.logEndOffset).toBeGreaterThan(quorum.agreed.length)
+  quorum.world.network.healAll()
+  await quorum.settle()
+  expect(quorum.members[first]!.recorder.snapshotsLoaded).toBe(1)
+  quorum.kill(first, { power: true })
+  quorum.restart(first)
+  await quorum.until(() => quorum.up.length === 3, 1000)
+  await quorum.commit()
+  await quorum.settle()
+  quorum.done()
+})
+
 test('a voter that is a little behind a snapshot is spared it', async () => {
   const quorum = await started(4, { snapshotEveryEntries: 30 })
   const behind = quorum.up.find(({ driver }) => !driver.isLeader)!.nodeId
