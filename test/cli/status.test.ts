@@ -70,11 +70,11 @@ describe('a status', () => {
       `kHnQ  3 brokers, 1 topic, 2 partitions
 Quorum: led by node 1, epoch 5, high watermark 200, voters 1, 2, 3, observers 7
 
-NODE  ADDRESS         STATE  QUORUM                LEADS  REPLICAS  OUT OF SYNC    DATA    FREE
-   1  127.0.0.1:9092  up     leader                    1         2            0  1.2 MB  5.0 GB
-   2  127.0.0.1:9093  up     voter                     1         2            0
-   3  127.0.0.1:9094  up     voter                     0         2            0
-   7                         observer, 190 behind      0         0            0
+NODE  ADDRESS         STATE  QUORUM                LEADS  IN SYNC    DATA    FREE
+   1  127.0.0.1:9092  up     leader                    1  2/2      1.2 MB  5.0 GB
+   2  127.0.0.1:9093  up     voter                     1  2/2
+   3  127.0.0.1:9094  up     voter                     0  2/2
+   7                         observer, 190 behind      0  0/0
 
 All replicas are in sync.
 

@@ -20,6 +20,8 @@ export interface Frame {
   readonly colours: boolean
 }
 
+/** What a name of a partition takes, more or less. */
+const NAME_WIDTH = 14
 const FOOTER = 'q or Ctrl-C ends this'
 const FEWEST_EVENTS = 3
 const MOST_EVENTS = 12
@@ -27,7 +29,8 @@ const MOST_EVENTS = 12
 /** At most `height` lines of at most `width` characters (colours not counted). */
 export function frameLines(frame: Frame): string[] {
   const { status, rates, history, height } = frame
-  const textLines = (topicCount: number) => statusText(status, { rates, topicCount }).trimEnd().split('\n')
+  const nameCount = Math.max(1, Math.floor((frame.width - 45) / NAME_WIDTH))
+  const textLines = (topicCount: number) => statusText(status, { rates, topicCount, nameCount }).trimEnd().split('\n')
   const least = textLines(0).length
   const heading = history.length === 0 ? 0 : 2
   const wantedEvents = Math.min(history.length, MOST_EVENTS)

@@ -7,6 +7,8 @@ export interface TextOptions {
   readonly rates?: Rates | undefined
   /** At most so many topics, those that lack something first. */
   readonly topicCount: number
+  /** Names of partitions in a line; default 12. */
+  readonly nameCount?: number
 }
 
 export interface Rates {
@@ -15,7 +17,7 @@ export interface Rates {
 }
 
 export function statusText(status: ClusterStatus, options: TextOptions): string {
-  const parts = [headline(status), quorumLine(status), `\n${nodeTable(status, options)}`, problems(status)]
+  const parts = [headline(status), quorumLine(status), `\n${nodeTable(status, options)}`, problems(status, options.nameCount)]
   if (status.topics.length > 0) parts.push(`\n${topicTable(status, options)}`)
   for (const warning of status.warnings) parts.push(`\n${warning}\n`)
   return parts.join('')
@@ -52,7 +54,7 @@ function quorumLine({ quorum, quorumError }: ClusterStatus): string {
 function nodeTable({ nodes }: ClusterStatus, { rates }: TextOptions): string {
   const racks = nodes.some(({ rack }) => rack !== null)
   const head = ['NODE', 'ADDRESS', ...(racks ? ['RACK'] : []), 'STATE', 'QUORUM']
-  head.push('LEADS', 'REPLICAS', 'OUT OF SYNC', 'DATA', 'FREE', ...(rates === undefined ? [] : ['RECORDS/S']))
+  head.push('LEADS', 'IN SYNC', 'DATA', 'FREE', ...(rates === undefined ? [] : ['RECORDS/S']))
   const rows = nodes.map(node => [
     String(node.id),
     node.host === null ? '' : `${node.host}:${node.port}`,
@@ -60,8 +62,7 @@ function nodeTable({ nodes }: ClusterStatus, { rates }: TextOptions): string {
     node.state === 'controller' ? '' : node.state,
     roleText(node),
     String(node.leads),
-    String(node.replicas),
-    String(node.outOfSync),
+    `${node.replicas - node.outOfSync}/${node.replicas}`,
     sizeText(node.sizeBytes),
     sizeText(node.usableBytes),
     ...(rates === undefined ? [] : [rateText(rates.brokers.get(node.id))]),
@@ -76,7 +77,7 @@ const BEHIND = 100
 
 function roleText({ role, silentMs, metadataLag }: NodeStatus): string {
   if (role === null || role === 'leader') return role ?? ''
-  if (silentMs === null || metadataLag === null) return `${role}, never heard of`
+  if (silentMs === null || metadataLag === null) return `${role}, silent`
   if (silentMs > SILENT_MS) return `${role}, silent for ${durationText(silentMs)}`
   return metadataLag > BEHIND ? `${role}, ${metadataLag} behind` : role
 }
@@ -105,11 +106,11 @@ function rateText(perSecond: number | undefined): string {
   return perSecond === undefined ? '' : Math.round(perSecond).toLocaleString('en-US')
 }
 
-function problems({ quorum, topics, leaderless, belowMinInsync, underReplicated }: ClusterStatus): string {
+function problems({ quorum, topics, leaderless, belowMinInsync, underReplicated }: ClusterStatus, nameCount?: number): string {
   const lines: string[] = []
-  if (leaderless.length > 0) lines.push(`Without a leader, nobody can read or write: ${some(leaderless)}`)
-  if (belowMinInsync.length > 0) lines.push(`Below min.insync.replicas, acks=all is refused: ${some(belowMinInsync)}`)
-  if (underReplicated.length > 0) lines.push(`Not all replicas in sync: ${some(underReplicated)}`)
+  if (leaderless.length > 0) lines.push(`Without a leader, nobody can read or write: ${some(leaderless, nameCount)}`)
+  if (belowMinInsync.length > 0) lines.push(`Below min.insync.replicas, acks=all is refused: ${some(belowMinInsync, nameCount)}`)
+  if (underReplicated.length > 0) lines.push(`Not all replicas in sync: ${some(underReplicated, nameCount)}`)
   if (quorum === null) lines.push('Leaders and replicas in sync are shown as they were agreed on last.')
   else if (lines.length === 0 && topics.length > 0) lines.push('All replicas are in sync.')
   return lines.map(line => `\n${line}\n`).join('')
