@@ -1,7 +1,7 @@
 // Conversations with one core. A line is an event; the lines beginning with `>` are what it asks for in answer, those that time caused begin with it.
 //   node 1 voters=1,2,3 [directory=d] [epoch=4] [voted=2] [log=1+5,4+2] [snapshot=3@20]   as on disk; log: epoch and number of entries, oldest first
 //   start · tick · propose N [N …] (one proposal of N entries each) · resign · show
-//   saved                          the last vote is on disk · flushed N [generation=G]
+//   saved [EPOCH VOTED]            the last vote (or that one) is on disk · flushed N [generation=G]
 //   snapshot E@N [start=E@N]       the driver has stored one
 //   lost 2 refused|restarted · connected 2
 //   wait MS                        time passes, with every tick that is due · sleep MS: without
@@ -31,7 +31,10 @@ export class OneCore {
       case 'resign':
         return this.#step({ type: verb })
       case 'saved':
-        return this.#step({ type: 'voteSaved', ...this.#vote! })
+        return this.#step({
+          type: 'voteSaved',
+          ...(plain.length === 0 ? this.#vote! : { epoch: Number(plain[0]), votedFor: Number(plain[1]) }),
+        })
       case 'flushed':
         return this.#step({
           type: 'flushed',
