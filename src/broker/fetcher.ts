@@ -47,6 +47,8 @@ class Followed {
   readonly leaderEpoch: number
   /** Of the request that first named it to the session of now; undefined: none yet. */
   askedIn: number | undefined
+  /** Of the request that named it last. What earlier ones bring begins before `fetchOffset`. */
+  namedIn = 0
   /** As the session has it. */
   fetchOffset = -1
   /** Where the logs part it is being cut, or it rests after an error. */
@@ -229,6 +231,7 @@ export class Fetcher {
       if (followed.isResting) continue
       const { topicId, partition, log } = followed.replica
       followed.askedIn ??= request
+      followed.namedIn = request
       followed.fetchOffset = log.logEndOffset
       const wish = {
         partition,
@@ -294,7 +297,8 @@ export class Fetcher {
         const followed = this.#followed.get(`${topicId}/${answer.partitionIndex}`)
         // Named after this request: the answer is about what was followed before.
         if (followed?.askedIn === undefined || followed.askedIn > request || followed.isResting) continue
-        this.#takeOne(followed, answer, lease)
+        if (followed.namedIn > request) this.#takeLate(followed, answer)
+        else this.#takeOne(followed, answer, lease)
       }
     }
     this.#isAnswering = false
@@ -313,8 +317,11 @@ export class Fetcher {
       this.#cut(followed, answer.divergingEpoch)
       return
     }
-    // An answer to an earlier fetch, overtaken by what came meanwhile.
-    if (followed.fetchOffset !== log.logEndOffset) return
+    // Overtaken by what came meanwhile.
+    if (followed.fetchOffset !== log.logEndOffset) {
+      this.#takeLate(followed, answer)
+      return
+    }
     const isFirst = !followed.isValidated
     followed.isValidated = true
     const records = answer.records as Buffer | null
@@ -329,11 +336,21 @@ export class Fetcher {
       this.#countUnwritten(followed)
       if (!followed.isResting) this.#changed.add(followed)
     }
-    followed.leaderHighWatermark = answer.highWatermark
-    if (this.#isConfirmed(followed)) this.#unconfirmed.delete(followed)
-    replica.followHighWatermark(answer.highWatermark)
-    if (answer.logStartOffset > log.logStartOffset) this.#followStart(followed, answer.logStartOffset)
+    this.#follow(followed, answer)
     if (isFirst) this.#o.promise(replica)
+  }
+
+  /** To a fetch of an offset that is behind us: the session may not say again how far the leader is. */
+  #takeLate(followed: Followed, answer: PartitionAnswer): void {
+    if (answer.errorCode === NONE && answer.divergingEpoch.endOffset < 0 && followed.isValidated) this.#follow(followed, answer)
+  }
+
+  #follow(followed: Followed, { highWatermark, logStartOffset }: PartitionAnswer): void {
+    const { replica } = followed
+    followed.leaderHighWatermark = highWatermark
+    if (this.#isConfirmed(followed)) this.#unconfirmed.delete(followed)
+    replica.followHighWatermark(highWatermark)
+    if (logStartOffset > replica.log.logStartOffset) this.#followStart(followed, logStartOffset)
   }
 
   /** The leader's records begin later: ours do, too, as far as we have any. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { sleep } from '../../../src/env/env.ts'
 import { NONE } from '../../../src/protocol/errors.ts'
-import { inLab } from './lab.ts'
+import { inLab, TOPIC_ID } from './lab.ts'
 
 describe('a leader and its followers', () => {
   test('acknowledge what is flushed on every member of the in-sync set', () =>
@@ -42,5 +42,23 @@ describe('a leader and its followers', () => {
       await sleep(lab.clock, 10_000)
       expect(lab.fetches - fetches).toBeLessThanOrEqual(2 * 21)
       expect(lab.promises - promises).toBe(0)
+    }))
+
+  test('take no record twice when a request leaves before the answer to the last one', () =>
+    inLab({}, async lab => {
+      await lab.createTopic([[1, 2]])
+      const leader = lab.replica(1)
+      for (let partition = 1; partition <= 40; partition++) {
+        lab.append(leader, `a${partition}`)
+        // A new partition is named at once, while the answer with that record is on its way.
+        lab.commit({
+          type: 'partitionCreated',
+          topicId: TOPIC_ID,
+          state: { ...lab.state(), partition, leaderEpoch: 0, partitionEpoch: 0 },
+        })
+        await sleep(lab.clock, partition % 8)
+      }
+      await lab.until(() => lab.replica(2).highWatermark === 40)
+      expect(lab.world.host('b2').lines.filter(line => line.includes('The leader sent offset'))).toEqual([])
     }))
 })
