@@ -1,11 +1,14 @@
 // The client of one command, closed when the command ends however it ends.
 import type { Admin, Kafka } from '../../src/index.ts'
+import { DEFAULT_DIRECTORY, runningBootstrap } from './local/cluster-file.ts'
 
 export interface ClientOptions {
-  readonly bootstrapServer: string
+  /** Default: the cluster that runs in ./ottla-data, else localhost:9092. */
+  readonly bootstrapServer?: string
   readonly json?: true
 }
 
+const DEFAULT_BOOTSTRAP = 'localhost:9092'
 const CONNECT_TIMEOUT_MS = 5000
 /** A library waits for a cluster to come back; who types a command wants to know. */
 const OPERATION_TIMEOUT_MS = 20_000
@@ -22,7 +25,7 @@ export async function withKafka<T>(
   { answerTimeoutMs }: Patience = {},
 ): Promise<T> {
   const { Kafka } = await import('../../src/index/kafka.ts')
-  const bootstrapServers = options.bootstrapServer
+  const bootstrapServers = options.bootstrapServer ?? runningBootstrap(DEFAULT_DIRECTORY) ?? DEFAULT_BOOTSTRAP
   const timeouts = {
     connectTimeoutMs: answerTimeoutMs ?? CONNECT_TIMEOUT_MS,
     ...(answerTimeoutMs === undefined ? {} : { requestTimeoutMs: answerTimeoutMs }),

@@ -37,9 +37,10 @@ function program(forked: readonly ChildProcess[]): Command {
 function client(command: Command): Command {
   return command
     .addOption(
-      new Option('-b, --bootstrap-server <host:port,…>', 'where to reach the cluster')
-        .env('OTTLA_BOOTSTRAP_SERVER')
-        .default('localhost:9092'),
+      new Option(
+        '-b, --bootstrap-server <host:port,…>',
+        'where to reach the cluster (default: the one that `start -n` runs in ./ottla-data, else localhost:9092)',
+      ).env('OTTLA_BOOTSTRAP_SERVER'),
     )
     .option('--json', 'print JSON, one object a line')
 }

@@ -1,6 +1,7 @@
 // Where a node's settings come from: a file, the environment, the command line, the last above the others.
 import { readFileSync } from 'node:fs'
 import { settings, UsageError } from './failure.ts'
+import { DEFAULT_DIRECTORY } from './local/cluster-file.ts'
 
 /** Variables that configure something else than the node. */
 const NOT_SETTINGS = /^OTTLA_(BOOTSTRAP_SERVER|COMPAT_.*|BENCH_.*|TEST_.*)$/
@@ -28,7 +29,7 @@ export async function givenSettings(options: { readonly config?: string; readonl
 
 /** --data, else the log directory of the settings. */
 export function dataDirectory(data: string | undefined, config: Readonly<Record<string, string>>): string {
-  return data ?? config['log.dirs']?.split(',')[0]?.trim() ?? config['log.dir'] ?? './ottla-data'
+  return data ?? config['log.dirs']?.split(',')[0]?.trim() ?? config['log.dir'] ?? DEFAULT_DIRECTORY
 }
 
 async function readConfig(path: string): Promise<Record<string, string>> {

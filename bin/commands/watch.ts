@@ -1,6 +1,6 @@
 // `ottla cluster watch`: a live screen on a terminal, a line an event elsewhere.
 import { type ClientOptions, withAdmin } from './connection.ts'
-import { UsageError, whole } from './failure.ts'
+import { whole } from './failure.ts'
 import { print, printJson } from './output.ts'
 import { changeText } from './status/changes.ts'
 import { frameLines, type Seen, timeText } from './status/frame.ts'
@@ -17,7 +17,6 @@ const TOPICS_SHOWN = 50
 
 export async function watch(options: WatchOptions): Promise<void> {
   const intervalMs = whole('--interval-ms', options.intervalMs, 100, 60_000)
-  if (options.bootstrapServer.trim() === '') throw new UsageError('-b is empty: expected host:port')
   await withAdmin(
     options,
     async admin => {

@@ -11,6 +11,7 @@ import {
   openDirectory,
   readClusterFile,
   refuseCluster,
+  runningBootstrap,
   writeClusterFile,
 } from '../../bin/commands/local/cluster-file.ts'
 import { askParent, serveControl } from '../../bin/commands/local/control.ts'
@@ -83,6 +84,18 @@ describe('a data directory', () => {
     expect(() => refuseCluster(folder)).not.toThrow()
     writeClusterFile(folder, FILE)
     expect(() => refuseCluster(folder)).toThrow(/cluster of 3 nodes, not a single node\.\n.*ottla start -n 3/)
+  })
+
+  test('says where clients reach its cluster, while that runs', () => {
+    expect(runningBootstrap(folder)).toBeUndefined()
+    writeClusterFile(folder, FILE)
+    expect(runningBootstrap(folder)).toBeUndefined()
+    writeClusterFile(folder, { ...FILE, running: { pid: process.pid, controlPort: 1, token: '' } })
+    expect(runningBootstrap(folder)).toBe('127.0.0.1:9092,127.0.0.1:9093,127.0.0.1:9094')
+    writeClusterFile(folder, { ...FILE, running: { pid: 2 ** 30, controlPort: 1, token: '' } })
+    expect(runningBootstrap(folder)).toBeUndefined()
+    writeFileSync(join(folder, 'cluster.json'), 'nonsense')
+    expect(runningBootstrap(folder)).toBeUndefined()
   })
 
   test('that was only being made is cleared, but never one that holds data', () => {

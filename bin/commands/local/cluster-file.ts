@@ -39,6 +39,8 @@ export interface Running {
 }
 
 const NAME = 'cluster.json'
+/** Of `ottla start` and all that has to do with it. */
+export const DEFAULT_DIRECTORY = './ottla-data'
 
 export function nodeDirectory(directory: string, id: number): string {
   return join(directory, `node-${id}`)
@@ -70,6 +72,19 @@ function parsed(text: string): ClusterFile | undefined {
   try {
     return JSON.parse(text) as ClusterFile
   } catch {
+    return undefined
+  }
+}
+
+/** Where clients reach the cluster that runs in the directory; undefined: none does, as far as can be seen from here. */
+export function runningBootstrap(directory: string): string | undefined {
+  try {
+    const file = readClusterFile(directory)
+    if (file?.running === undefined) return undefined
+    process.kill(file.running.pid, 0)
+    return file.nodes.map(({ port }) => `127.0.0.1:${port}`).join()
+  } catch {
+    // Its parent was killed, or it is somebody else's: then this is no help, and no fault.
     return undefined
   }
 }
