@@ -100,7 +100,17 @@ export class Nodes {
       'cluster.secret=of the chaos run',
       ...settings,
     ]
-    return [process.execPath, CLI, 'start', '--json', '--data', join(folder, `data-${id}`), ...all.flatMap(setting => ['-X', setting])]
+    return [
+      process.execPath,
+      CLI,
+      'start',
+      '--json',
+      '--log-level',
+      'info',
+      '--data',
+      join(folder, `data-${id}`),
+      ...all.flatMap(setting => ['-X', setting]),
+    ]
   }
 
   #kafka(id: number, jars: string): string[] {

@@ -102,7 +102,8 @@ export class Writer {
   }
 
   toString(): string {
-    return `${this.name}: ${this.ackCount} acks, it said ${JSON.stringify(this.#stderr.slice(-500))}`
+    const ages = this.acks.map(({ times }) => `${times.length}, last ${Date.now() - (times.at(-1) ?? 0)} ms ago`)
+    return `${this.name}: by partition ${ages.join('; ')}, it said ${JSON.stringify(this.#stderr.slice(-500))}`
   }
 
   #line(line: string): void {
