@@ -108,7 +108,7 @@ test.each(SEEDS)('anything goes wrong at random, then nothing any more (seed %i)
   for (let round = 0; round < 120; round++) {
     await world.runFor(random.integer(120))
     const nodeId = random.pick(voterIds)
-    const dice = random.integer(12)
+    const dice = random.integer(13)
     if (dice < 6 && quorum.leader !== undefined) quorum.propose(1 + random.integer(4))
     else if (dice === 6 && down.size < 2 && !down.has(nodeId)) {
       quorum.kill(nodeId, { power: random.chance(0.5), silent: random.chance(0.2) })
@@ -123,8 +123,10 @@ test.each(SEEDS)('anything goes wrong at random, then nothing any more (seed %i)
       else world.network.cut(`n${nodeId}`, `n${random.pick(others)}`)
     } else if (dice === 10) world.network.healAll()
     else if (dice === 11) world.host(`n${nodeId}`).pausedUntil = world.now + random.integer(1500)
+    else if (dice === 12) world.host(`n${nodeId}`).diskSlowness = random.pick([1, 1, 20, 100])
   }
   world.network.healAll()
+  for (const nodeId of voterIds) world.host(`n${nodeId}`).diskSlowness = 1
   for (const nodeId of down) quorum.restart(nodeId)
   await quorum.until(() => quorum.up.length === voterCount + 1, 3000)
   await quorum.commit(2, 10_000)
