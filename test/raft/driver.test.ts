@@ -136,6 +136,24 @@ test('a voter that is a little behind a snapshot is spared it', async () => {
   quorum.done()
 })
 
+test('what was kept for those behind a snapshot is kept until the next one, however much is added', async () => {
+  const quorum = await started(6, { snapshotEveryEntries: 30 })
+  const behind = quorum.up.find(({ driver }) => !driver.isLeader)!.nodeId
+  for (let i = 0; i < 5; i++) await quorum.commit()
+  quorum.kill(behind)
+  while (quorum.leader!.recorder.snapshotsTaken === 0) await quorum.commit()
+  for (let i = 0; i < 10; i++) {
+    quorum.leader!.driver.propose([Buffer.alloc(256 * 1024, `${i}`)])
+    await quorum.commit()
+  }
+  expect(quorum.leader!.recorder.snapshotsTaken).toBe(1)
+  quorum.restart(behind)
+  await quorum.until(() => quorum.members[behind] !== undefined, 1000)
+  await quorum.settle(1000)
+  expect(quorum.members[behind]!.recorder.snapshotsLoaded).toBe(0)
+  quorum.done()
+})
+
 test.each(SEEDS)('a voter far behind is served from the disk, a bounded part at a time (seed %i)', async seed => {
   const quorum = await started(seed, { snapshotEveryEntries: 100_000 })
   const behind = quorum.up.find(({ driver }) => !driver.isLeader)!.nodeId
