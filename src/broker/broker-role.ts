@@ -14,7 +14,7 @@ import type { Uuid } from '../util/uuid.ts'
 import type { Broker } from './broker.ts'
 import { clientLimits } from './client-limits.ts'
 import { CompactionTask } from './compaction.ts'
-import { behindRoom, DiskRoom } from './disk-room.ts'
+import type { DiskRoom } from './disk-room.ts'
 import { Dispatcher, isHeavy, mayOverlap } from './dispatch.ts'
 import { SUPPORTED_FEATURES } from './features.ts'
 import { Gate } from './gate.ts'
@@ -46,11 +46,11 @@ export interface BrokerRoleOptions {
   readonly lifetime: Lifetime
   readonly member: Member
   readonly listeners: readonly ListenerConfig[]
-  readonly reserveBytes: number
+  readonly diskRoom: DiskRoom
 }
 
 export async function openBrokerRole(env: Env, o: BrokerRoleOptions): Promise<BrokerRole> {
-  const { config, directory, meta, lifetime, member, listeners, reserveBytes } = o
+  const { config, directory, meta, lifetime, member, listeners, diskRoom } = o
   const { identity, incarnationId, publisher, controller, network } = member
   const { nodeId } = identity
   const { fail } = lifetime
@@ -71,13 +71,6 @@ export async function openBrokerRole(env: Env, o: BrokerRoleOptions): Promise<Br
   )
   const store = await LogStore.open(env, { directory, meta, clean: identity.clean, maxFiles: env.net.maxFiles, fail })
   lifetime.owns('log store', () => store.close())
-  const diskRoom: DiskRoom = new DiskRoom(env, {
-    directory,
-    floorBytes: () => broker.config['log.dir.free.bytes.min'],
-    reserveBytes,
-    roomAgain: () => replicas.resume(),
-    fail,
-  })
   const ruin = (replica: { topicId: Uuid; partition: number }) => {
     const { brokerEpoch } = registration
     // Not registered yet: the registration says it. Closing: the next one does.
@@ -107,7 +100,7 @@ export async function openBrokerRole(env: Env, o: BrokerRoleOptions): Promise<Br
     config,
     identity,
     publisher,
-    controller: behindRoom(controller, diskRoom),
+    controller,
     replicas,
     groups,
     diskRoom,
@@ -117,6 +110,7 @@ export async function openBrokerRole(env: Env, o: BrokerRoleOptions): Promise<Br
     unsentBytes: () => unsentBytes(),
   })
   publisher.subscribe({ applied: changes => broker.applied(changes) })
+  diskRoom.serve({ floorBytes: () => broker.config['log.dir.free.bytes.min'], roomAgain: () => replicas.resume() })
   const verdicts = await replicas.openAll(publisher.image)
   network?.onRequest(RPC_FETCH, (payload, from) => replicas.answerFollower(payload, from))
   network?.onNotice(RPC_PROMISE, (payload, from) => replicas.promised(payload, from))

@@ -37,18 +37,25 @@ export interface ProduceRoom {
 
 export interface DiskRoomOptions {
   readonly directory: string
-  readonly floorBytes: () => number
+  /** Until `serve` says otherwise. */
+  readonly floorBytes: number
   /** A file of this size is kept to be given up on a full disk; 0: none. */
   readonly reserveBytes: number
+  readonly fail: (error: Error) => void
+}
+
+/** The logs of a broker on that disk. */
+export interface RoomForLogs {
+  readonly floorBytes: () => number
   /** There is room: logs that met a full disk may try again. */
   readonly roomAgain: () => void
-  readonly fail: (error: Error) => void
 }
 
 export class DiskRoom implements ProduceRoom {
   readonly #env: Env
   readonly #o: DiskRoomOptions
   readonly #reserve: DiskReserve
+  #logs: RoomForLogs
   /** Under way; those who come meanwhile wait for the same answer. */
   #asked: Promise<Space> | undefined
   #refusal: string | undefined
@@ -64,7 +71,13 @@ export class DiskRoom implements ProduceRoom {
   constructor(env: Env, options: DiskRoomOptions) {
     this.#env = env
     this.#o = options
+    this.#logs = { floorBytes: () => options.floorBytes, roomAgain: () => {} }
     this.#reserve = new DiskReserve(env, { directory: options.directory, sizeBytes: options.reserveBytes })
+  }
+
+  /** To be called before anything is appended. */
+  serve(logs: RoomForLogs): void {
+    this.#logs = logs
   }
 
   get refusal(): string | undefined {
@@ -134,7 +147,7 @@ export class DiskRoom implements ProduceRoom {
 
   async #judge(): Promise<void> {
     const { freeBytes } = await this.measure()
-    const floorBytes = this.#o.floorBytes()
+    const floorBytes = this.#logs.floorBytes()
     this.#leftBytes = Math.max(MIB, (freeBytes - floorBytes) / 2)
     // Back only with a little more than the floor, so that every freed block does not change the answer.
     const neededBytes = this.#refusal === undefined ? floorBytes : floorBytes + floorBytes / 8
@@ -143,7 +156,7 @@ export class DiskRoom implements ProduceRoom {
     if (this.#refusal !== undefined) return
     if (this.#isAwaited) {
       this.#isAwaited = false
-      this.#o.roomAgain()
+      this.#logs.roomAgain()
     }
     if (this.#env.clock.now() >= this.#reserveFrom) await this.#reserve.restore({ freeBytes: freeBytes - floorBytes })
   }

@@ -12,6 +12,7 @@ import { RPC_CLUSTER_INFO, RPC_CONTROLLER, RPC_RAFT } from '../net/rpc-methods.t
 import { RaftDriver } from '../raft/driver.ts'
 import { type Uuid, uuidFromBytes } from '../util/uuid.ts'
 import { AddressBook } from './address-book.ts'
+import { behindRoom, type DiskRoom } from './disk-room.ts'
 import { bootstrapRecords } from './features.ts'
 import { encodeFacts, type KnownAddress } from './formation.ts'
 import { clusterSecret, InternalNetwork } from './internal-network.ts'
@@ -29,6 +30,7 @@ export interface MemberOptions {
   readonly directory: string
   readonly meta: Kv
   readonly lifetime: Lifetime
+  readonly diskRoom: DiskRoom
   /** Told where this node's internal listener is bound; gives those of the others. Stronger than the configuration. */
   readonly addresses: ((own: KnownAddress) => Promise<readonly KnownAddress[]>) | undefined
 }
@@ -96,12 +98,14 @@ export async function openMember(env: Env, o: MemberOptions): Promise<Member> {
         fail,
       })
     : undefined
+  // Whoever asks, it is this node's disk that has to take the decision.
+  const deciding = local && behindRoom(local, o.diskRoom)
   const heartbeatMs = config['broker.heartbeat.interval.ms']
   const controller = new ControllerRouter(env, {
     nodeId,
     quorum,
     publisher,
-    local,
+    local: deciding,
     transport: {
       request: (to, payload, timeoutMs) =>
         network === undefined
@@ -121,7 +125,7 @@ export async function openMember(env: Env, o: MemberOptions): Promise<Member> {
   if (network !== undefined) {
     publisher.subscribe({ applied: changes => book?.applied(changes) })
     network.onNotice(RPC_RAFT, (payload, from) => quorum.receive(payload, from))
-    if (local !== undefined) network.onRequest(RPC_CONTROLLER, payload => answerOperation(local, payload))
+    if (deciding !== undefined) network.onRequest(RPC_CONTROLLER, payload => answerOperation(deciding, payload))
     network.peers.onLost((id, why) => {
       if (why === 'refused') gone.add(id)
       quorum.peerLost(id, why)

@@ -16,6 +16,7 @@ import type { Uuid } from '../util/uuid.ts'
 import type { Broker } from './broker.ts'
 import { type BrokerRole, openBrokerRole } from './broker-role.ts'
 import { makeRoomToStart } from './disk-reserve.ts'
+import { DiskRoom } from './disk-room.ts'
 import type { KnownAddress } from './formation.ts'
 import { Lifetime } from './lifetime.ts'
 import { type Member, openMember } from './member.ts'
@@ -116,10 +117,16 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0, address
     throw await whyUnusable(env.disk, directory, error)
   })
   lifetime.owns('meta', () => meta.close())
-  const member = await openMember(env, { config, directory, meta, lifetime, addresses })
+  const floorBytes = config['log.dir.free.bytes.min']
+  const diskRoom = new DiskRoom(env, { directory, floorBytes, reserveBytes, fail: lifetime.fail })
+  const member = await openMember(env, { config, directory, meta, lifetime, addresses, diskRoom })
   const role = hasRole(config, 'broker')
-    ? await openBrokerRole(env, { config, directory, meta, lifetime, member, listeners, reserveBytes })
+    ? await openBrokerRole(env, { config, directory, meta, lifetime, member, listeners, diskRoom })
     : undefined
+  if (role === undefined) {
+    lifetime.owns('disk room', () => diskRoom.close())
+    diskRoom.start()
+  }
   env.logger.log('info', 'started node', {
     nodeId: member.identity.nodeId,
     clusterId: member.identity.clusterId,

@@ -1,6 +1,7 @@
 // What three nodes do together that one does alone, and what they must do when one is away.
 import { describe, expect, test } from 'vitest'
 import type { ConsumedRecord } from '../../src/client/consumer.ts'
+import { Kafka } from '../../src/client/kafka.ts'
 import { sleep } from '../../src/env/env.ts'
 import { Produce } from '../../src/protocol/api/00-produce.ts'
 import { KafkaError, NOT_ENOUGH_REPLICAS } from '../../src/protocol/errors.ts'
@@ -91,6 +92,21 @@ describe('three nodes', () => {
       await cluster.until('all in sync', () => cluster.partition('t')!.isr.length === 3)
       await produce(cluster, 't', numbers(5, 5))
       expect((await readAll(cluster, 't', 10)).filter(value => value !== 'lost')).toEqual(numbers(10))
+    })
+  })
+
+  test('refuse changes while the disk of the controller is full, whoever is asked', async () => {
+    await withCluster(async cluster => {
+      const controller = cluster.controllerId!
+      const disk = cluster.world.host(hostOf(controller)).storage
+      const asked = controller === 1 ? 2 : 1
+      await using kafka = new Kafka(cluster.clientEnv, { bootstrapServers: `${hostOf(asked)}:9092` }, () => () => {})
+      const create = (name: string) => kafka.admin().createTopics([{ name }])
+      disk.full = true
+      await expect(create('t')).rejects.toThrow("The broker's disk has 0 bytes left")
+      disk.full = false
+      await create('t')
+      expect(cluster.controllerId).toBe(controller)
     })
   })
 
