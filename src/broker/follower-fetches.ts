@@ -56,8 +56,9 @@ export class FollowerFetches {
     this.#memory = new ReadMemory(env)
   }
 
-  /** @throws ProtocolError the sender is no follower of ours */
+  /** @throws ProtocolError the sender is no follower of ours · KafkaError NOT_LEADER_OR_FOLLOWER nothing is led here any more */
   async answer(payload: Buffer, peer: FollowerPeer): Promise<FollowerAnswer> {
+    if (this.#closed) throw new KafkaError(NOT_LEADER_OR_FOLLOWER, 'The broker is closing')
     if (payload.length < 2 || payload.readInt16BE(0) !== FOLLOWER_FETCH_VERSION) throw new ProtocolError('a fetch of an unknown version')
     const request = Fetch.req(FOLLOWER_FETCH_VERSION).decode(payload, 2, payload.length) as Request
     const { replicaId, replicaEpoch } = request.replicaState
@@ -67,7 +68,7 @@ export class FollowerFetches {
     if (typeof session === 'number') return encode({ errorCode: session })
     session.take(request)
     // The first answer brings the session's id, without which the follower cannot go on.
-    return this.#closed || request.sessionEpoch === 0 ? session.give(request.maxBytes) : session.giveWithin(request)
+    return request.sessionEpoch === 0 ? session.give(request.maxBytes) : session.giveWithin(request)
   }
 
   /** The metadata log moved: what was not led here may be now, or never will be. */
@@ -75,7 +76,7 @@ export class FollowerFetches {
     for (const session of this.#sessions.values()) session.lookAtPending()
   }
 
-  /** Who waits is answered, and nobody waits any more. */
+  /** Who waits is answered; nobody else is. */
   close(): void {
     this.#closed = true
     for (const session of this.#sessions.values()) session.wake()
@@ -88,7 +89,7 @@ export class FollowerFetches {
       known?.close()
       const session = new Session(this.#env, { ...this.#o, memory: this.#memory, followerId: peer.nodeId, brokerEpoch: replicaEpoch })
       this.#sessions.set(peer.nodeId, session)
-      peer.onClose(() => {
+      session.stopListening = peer.onClose(() => {
         session.close()
         if (this.#sessions.get(peer.nodeId) === session) this.#sessions.delete(peer.nodeId)
       })
@@ -123,6 +124,7 @@ class Session {
   #turnAsked = false
   #closed = false
   nextEpoch = 0
+  stopListening: () => void = () => {}
 
   constructor(env: Env, o: SessionOptions) {
     this.#env = env
@@ -134,6 +136,7 @@ class Session {
 
   close(): void {
     this.#closed = true
+    this.stopListening()
     for (const target of this.#targets.values()) target.unwatch()
     this.#targets.clear()
     this.#ready.clear()

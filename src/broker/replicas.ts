@@ -271,9 +271,8 @@ export class Replicas {
     for (const { log } of this.all()) log.resume()
   }
 
-  /** Answers every parked fetch now; used when the node closes. */
+  /** Answers every parked fetch of a client now; used when the node closes. Followers go on: what was accepted waits for them. */
   releaseFetches(): void {
-    this.#followers.close()
     for (const replica of this.all()) replica.fetchWaits.disturbed()
   }
 
