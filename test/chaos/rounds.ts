@@ -8,7 +8,7 @@ import { type Network, openNetwork } from './network.ts'
 import { Nodes } from './nodes.ts'
 import { type Contents, read } from './reader.ts'
 import { judge, type Verdict } from './verdict.ts'
-import { lookUntil, preferLeaders, type View } from './view.ts'
+import { look, lookUntil, preferLeaders, type View } from './view.ts'
 import { Writer, type WriterName } from './writers.ts'
 
 export const KINDS = ['kill-leader', 'kill-leader-controller', 'kill-controller', 'pause', 'cut', 'cut-internal', 'roll'] as const
@@ -225,7 +225,10 @@ class Run {
     const deadline = performance.now() + ACK_MS
     for (const writer of this.#writers) {
       while (!writer.ackedSince(time)) {
-        if (performance.now() > deadline) throw new Error(`no ack ${when} within ${ACK_MS} ms from ${writer}; ${this.#lastWords()}`)
+        if (performance.now() > deadline) {
+          const view = await look(this.#addresses()[0]!, [writer.topic]).catch(String)
+          throw new Error(`no ack ${when} within ${ACK_MS} ms from ${writer}; ${JSON.stringify(view)}; ${this.#lastWords()}`)
+        }
         await pause(5)
       }
     }

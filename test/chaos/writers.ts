@@ -103,7 +103,7 @@ export class Writer {
 
   toString(): string {
     const ages = this.acks.map(({ times }) => `${times.length}, last ${Date.now() - (times.at(-1) ?? 0)} ms ago`)
-    return `${this.name}: by partition ${ages.join('; ')}, it said ${JSON.stringify(this.#stderr.slice(-500))}`
+    return `${this.name}: by partition ${ages.join('; ')}, it said ${JSON.stringify(this.#stderr.slice(-1500))}`
   }
 
   #line(line: string): void {
@@ -149,10 +149,33 @@ function commandOf(o: WriterPlace): [command: string, args: string[]] {
     ...(impatient ? ['request.timeout.ms=500'] : []),
   ]
   writeFileSync(file, `${settings.join('\n')}\n`)
+  const logging = join(o.folder, 'log4j2.properties')
+  writeFileSync(logging, LOGGING)
   const words = ['--bootstrap-server', o.bootstrap, '--topic', o.topic, '--acks', '-1', '--command-config', file, '--repeating-keys', '30']
   const rate = String(Math.round((o.partitions * 1000) / PACE_MS))
-  return ['java', ['-Xmx256m', ...java(o.jars), 'org.apache.kafka.tools.VerifiableProducer', ...words, '--throughput', rate]]
+  return [
+    'java',
+    [
+      '-Xmx256m',
+      `-Dlog4j2.configurationFile=${logging}`,
+      ...java(o.jars),
+      'org.apache.kafka.tools.VerifiableProducer',
+      ...words,
+      '--throughput',
+      rate,
+    ],
+  ]
 }
+
+/** Warnings to stderr: stdout is for acks. */
+const LOGGING = `rootLogger.level=WARN
+rootLogger.appenderRef.c.ref=c
+appender.c.type=Console
+appender.c.name=c
+appender.c.target=SYSTEM_ERR
+appender.c.layout.type=PatternLayout
+appender.c.layout.pattern=[%d] %p %m%n
+`
 
 /** Which of its records a value is. */
 export function sequenceOf(writer: WriterName, value: Uint8Array): number {
