@@ -133,6 +133,8 @@ export class Kafka {
 
   producer(settings: ProducerSettings = {}): Producer {
     const acks = settings.acks ?? -1
+    if (acks !== -1 && acks !== 0 && acks !== 1)
+      throw new RangeError(`acks is -1 (all in-sync replicas), 0 or 1, not ${JSON.stringify(acks)}`)
     const idempotent = settings.idempotent ?? acks === -1
     if (idempotent && acks !== -1) throw new RangeError(`an idempotent producer needs acks -1, not ${acks}`)
     const maxInFlightRequests = settings.maxInFlightRequests ?? REMEMBERED_BATCHES

@@ -61,6 +61,7 @@ describe('settings', () => {
 
   test('a producer that cannot be what it is asked to be is refused', () => {
     expect(() => kafka('a:1').producer({ acks: 1, idempotent: true })).toThrow(/needs acks -1/)
+    expect(() => kafka('a:1').producer({ acks: 'all' as unknown as -1 })).toThrow(/acks is -1/)
     expect(() => kafka('a:1').producer({ maxInFlightRequests: 6 })).toThrow(/between 1 and 5/)
     expect(() => kafka('a:1').producer({ compression: 'brotli' as 'gzip' })).toThrow(/one of none, gzip/)
   })
