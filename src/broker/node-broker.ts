@@ -133,7 +133,8 @@ export class NodeBroker implements Broker {
   }
 
   #effectiveConfig(): Config {
-    return brokerConfig(this.startConfig, configLayers(this.image, this.nodeId))
+    const { broker, cluster } = configLayers(this.image, this.nodeId)
+    return broker === undefined && cluster === undefined ? this.startConfig : brokerConfig(this.startConfig, { broker, cluster })
   }
 
   async #allocateProducerIds(brokerEpoch: number): Promise<ProducerIdBlock> {

@@ -291,8 +291,10 @@ export class Controller implements ControllerOperations {
     this.#sessions = undefined
     this.#balance?.close()
     this.#balance = undefined
+    const cutOff = [...this.#waiting.splice(0), ...(leadership?.isLeader === true ? [] : this.#parked.splice(0))]
+    if (cutOff.length === 0) return
     const error = new KafkaError(NOT_CONTROLLER)
-    for (const { reject } of [...this.#waiting.splice(0), ...(leadership?.isLeader === true ? [] : this.#parked.splice(0))]) reject(error)
+    for (const { reject } of cutOff) reject(error)
   }
 
   /** A decision that throws is our fault, and leaves a pending image that cannot be trusted. */
