@@ -64,12 +64,15 @@ export class FileHistory {
     this.underWay.clear()
   }
 
-  /** @returns what the file holds after the power cut; durable from now on */
-  powerCut(random: SeededRandom, current: PagedBytes): PagedBytes {
+  /**
+   * @param random  undefined: the worst, nothing that is not durable survives
+   * @returns what the file holds after the power cut; durable from now on
+   */
+  powerCut(random: SeededRandom | undefined, current: PagedBytes): PagedBytes {
     const changes = [...this.#changes, ...this.underWay]
     if (changes.length === 0 && !this.#forgot) return current
     this.#forgot = false
-    if (changes.length > 0) {
+    if (changes.length > 0 && random !== undefined) {
       const way = random.fraction()
       if (way < 0.2) for (const change of changes) applyChange(this.durable, change)
       else if (way < 0.85) {
@@ -176,11 +179,11 @@ export class StoreHistory {
   }
 
   /** Some last batches are lost: of those that are not durable, or, without a power cut, of those that were under way. */
-  processDied(random: SeededRandom, options: { readonly power: boolean }): void {
+  processDied(random: SeededRandom | undefined, options: { readonly power: boolean }): void {
     const atRisk = options.power
       ? this.#undos.length
       : Math.min(this.#undos.length, this.#firstNumber + this.#undos.length - 1 - this.#completedNumber)
-    let lost = random.chance(0.3) ? atRisk : random.integer(atRisk + 1)
+    let lost = random === undefined || random.chance(0.3) ? atRisk : random.integer(atRisk + 1)
     for (; lost > 0; lost--) this.contents.apply(this.#undos.pop()!)
     if (!options.power) return
     this.#firstNumber += this.#undos.length
@@ -292,18 +295,19 @@ export class SimStorage {
     this.#makeNamesDurable(directory, () => true)
   }
 
-  /** Nothing is open any more; with `power`, what is not durable may be lost. */
-  processDied(options: { readonly power: boolean }): void {
-    if (options.power) this.#cutNames(this.tree.root, new Set())
+  /** Nothing is open any more; with `power`, what is not durable may be lost, `all` of it or as much as the seed says. */
+  processDied(options: { readonly power: boolean; readonly all?: boolean }): void {
+    const random = options.all === true ? undefined : this.#random
+    if (options.power) this.#cutNames(this.tree.root, { random, seen: new Set() })
     this.#visit(this.tree.root, node => {
       if (node.kind === 'file') {
         const history = this.fileHistory(node)
-        if (options.power) node.bytes = history.powerCut(this.#random, node.bytes)
+        if (options.power) node.bytes = history.powerCut(random, node.bytes)
         else history.killed(this.#random, node.bytes)
       } else if (node.store !== undefined) {
         const store = node.store as StoreHistory
         store.contents.openedBy = undefined
-        store.processDied(this.#random, options)
+        store.processDied(random, options)
       }
     })
   }
@@ -329,11 +333,11 @@ export class SimStorage {
   }
 
   /** Each folder keeps some first changes of its names. */
-  #cutNames(directory: DirectoryNode, seen: Set<DirectoryNode>): void {
-    if (seen.has(directory)) return
-    seen.add(directory)
+  #cutNames(directory: DirectoryNode, o: { readonly random: SeededRandom | undefined; readonly seen: Set<DirectoryNode> }): void {
+    if (o.seen.has(directory)) return
+    o.seen.add(directory)
     const history = this.#namesOf(directory)
-    const kept = this.#random.chance(0.4) ? 0 : this.#random.integer(history.changes.length + 1)
+    const kept = o.random === undefined || o.random.chance(0.4) ? 0 : o.random.integer(history.changes.length + 1)
     history.changes.forEach((change, i) => {
       const survives = change.twin?.decided ?? i < kept
       change.decided = survives
@@ -342,7 +346,7 @@ export class SimStorage {
     history.changes = []
     directory.entries.clear()
     for (const [name, node] of history.durable) directory.entries.set(name, node)
-    for (const node of directory.entries.values()) if (node.kind === 'directory') this.#cutNames(node, seen)
+    for (const node of directory.entries.values()) if (node.kind === 'directory') this.#cutNames(node, o)
   }
 
   #visit(node: TreeNode, see: (node: TreeNode) => void): void {

@@ -1,14 +1,18 @@
 // One node of a simulated cluster through its lives: started, killed, closed, and started again on what its disk kept.
 
 import { Node } from '../../broker/node.ts'
+import { prepareDirectory } from '../../broker/prepare.ts'
 import { type Config, parseConfig } from '../../config.ts'
 import type { SimHost } from '../../env/sim/host.ts'
 import type { SimWorld } from '../../env/sim/world.ts'
+import type { Voter } from '../../metadata/identity.ts'
+import type { Uuid } from '../../util/uuid.ts'
 import type { DiskFault } from './plan.ts'
 
 export const CLIENT_PORT = 9092
 export const INTERNAL_PORT = 9192
 const DIRECTORY = '/data'
+const SECRET = 'the same for all'
 /** Between two tries of a node that could not start because others were away. */
 const AGAIN_MS = 100
 
@@ -53,7 +57,7 @@ export class ClusterNode {
             'controller.quorum.voters': voters,
             'internal.host': hostOf(o.id),
             'internal.port': String(INTERNAL_PORT),
-            'cluster.secret': 'the same for all',
+            'cluster.secret': SECRET,
           }),
       ...(o.voters.includes(o.id) ? {} : { 'process.roles': 'broker' }),
       ...o.properties,
@@ -80,6 +84,13 @@ export class ClusterNode {
 
   get serves(): boolean {
     return this.#node !== undefined && this.#closing === undefined
+  }
+
+  /** Before the first start. @see prepareCluster */
+  async prepare(o: { readonly clusterId: Uuid; readonly voters: readonly Voter[] }): Promise<void> {
+    const env = this.#o.world.env(hostOf(this.id))
+    const addresses = this.#o.voters.map(nodeId => ({ nodeId, host: hostOf(nodeId), port: INTERNAL_PORT }))
+    await prepareDirectory(env, { ...o, directory: DIRECTORY, nodeId: this.id, secret: SECRET, internalPort: INTERNAL_PORT, addresses })
   }
 
   start(): void {

@@ -4,6 +4,7 @@ import { type Env, sleep } from '../../env/env.ts'
 import type { SimHost } from '../../env/sim/host.ts'
 import type { SeededRandom } from '../../env/sim/random.ts'
 import { SimWorld } from '../../env/sim/world.ts'
+import { uuidFromBytes } from '../../util/uuid.ts'
 import { check } from '../checker.ts'
 import { checkGroups } from '../group-checker.ts'
 import { History } from '../history.ts'
@@ -122,6 +123,7 @@ class ClusterSimulation {
     const world = this.#world
     world.afterEvent = process => this.#afterEvent(process?.host)
     const admin = world.env('admin')
+    if (this.#plan.prepared && this.nodes.length > 1) await this.#prepare()
     for (const node of this.nodes) world.schedule(this.#random.fraction() * 20, 'start', () => node.start())
     await this.#within(HEAL_MS + TROUBLE_MS, createTopics(admin, this.#stage), 'topics')
     for (const plan of this.#plan.producers) {
@@ -148,6 +150,13 @@ class ClusterSimulation {
     this.#invariants.checkLogs()
     world.afterEvent = undefined
     await this.#within(2 * HEAL_MS, Promise.all(this.nodes.map(node => node.stop())), 'clean closes')
+  }
+
+  async #prepare(): Promise<void> {
+    const newId = () => uuidFromBytes(this.#random.bytes(16))
+    const voters = this.nodes.slice(0, this.#plan.voters).map(({ id: nodeId }) => ({ nodeId, directoryId: newId() }))
+    const clusterId = newId()
+    for (const node of this.nodes) await node.prepare({ clusterId, voters })
   }
 
   /** One of those who act; gone from the list when it has finished. */
