@@ -9,6 +9,8 @@ type Vm = typeof import('node:vm')
 interface Bundle {
   /** src/index.ts */
   library(): Record<string, unknown>
+  /** src/index/testing.ts */
+  testing(): Record<string, unknown>
   /** bin/commands/main.ts */
   commandLine(): { run(forked?: import('node:child_process').ChildProcess[]): Promise<void> }
 }

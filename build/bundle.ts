@@ -1,5 +1,5 @@
 // Puts the program and the JavaScript it depends on into one script, dist/bundle/ottla.cjs, which bin/bundled.ts loads; what is native stays
-// outside. The last step of the build, run from dist/build: bundle, the package's entry dist/index.js, and the compiled code for this Node.
+// outside. The last step of the build, run from dist/build: bundle, the package's entries dist/index.js and dist/testing.js, and the compiled code for this Node.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -15,15 +15,22 @@ const PRECOMPILED_FILE = join(ROOT, 'src/protocol/precompiled.ts')
 const ENTRY_FILE = join(ROOT, `${ENTRY}.cjs`)
 
 /**
- * Both halves are evaluated when they are asked for. What a node in memory consists of is ready when the library is imported, with the parts of Node
- * that a first listening socket and a first clock load: the first call of startNode has nothing left to load.
+ * Each part is evaluated when it is asked for. What a node in memory consists of is ready when the library is imported, with the parts of Node
+ * that a first listening socket and a first clock load: the first call of startNode, or startCluster, has nothing left to load.
  */
 const ENTRY_SOURCE = `
-exports.library = () => {
-  const node = () => [require('./src/broker/node.ts'), require('./src/env/memory/env.ts'), require('node:dns'), require('node:cluster')]
-  node()
+const node = () => {
+  const parts = [require('./src/broker/node.ts'), require('./src/env/memory/env.ts'), require('node:dns'), require('node:cluster')]
   performance.now()
+  return parts
+}
+exports.library = () => {
+  node()
   return require('./src/index.ts')
+}
+exports.testing = () => {
+  node()
+  return require('./src/index/testing.ts')
 }
 exports.commandLine = () => require('./bin/commands/main.ts')`
 
@@ -64,15 +71,15 @@ async function bundle(): Promise<void> {
   writeFileSync(join(BUNDLE, 'ottla.cjs.map'), chunk.map!.toString())
 }
 
-/** What `import 'ottla'` loads. The names are those of src/index.ts. */
-async function writeLibraryEntry(): Promise<void> {
-  const names = Object.keys(await import(join(DIST, 'src/index.js')))
+/** What `import 'ottla'` loads, or another of the package's names. What it exports is what the module of the same name does. */
+async function writeEntry(o: { file: string; module: string; part: 'library' | 'testing' }): Promise<void> {
+  const names = Object.keys(await import(join(DIST, o.module)))
   const lines = [
     "import bundled from './bin/bundled.js'",
     '',
-    `export const { ${names.join(', ')} } = bundled.load({ keepCode: false }).library()`,
+    `export const { ${names.join(', ')} } = bundled.load({ keepCode: false }).${o.part}()`,
   ]
-  writeFileSync(join(DIST, 'index.js'), `${lines.join('\n')}\n`)
+  writeFileSync(join(DIST, o.file), `${lines.join('\n')}\n`)
 }
 
 /** Its absence costs time at each start, nothing else. */
@@ -90,5 +97,6 @@ function ascii(code: string): string {
 }
 
 await bundle()
-await writeLibraryEntry()
+await writeEntry({ file: 'index.js', module: 'src/index.js', part: 'library' })
+await writeEntry({ file: 'testing.js', module: 'src/index/testing.js', part: 'testing' })
 compileAhead()

@@ -1,5 +1,5 @@
 // Lets V8 compile what a first start uses, and keeps it beside the bundle (bin/bundled.ts): `ottla start`, a topic, a record written and read, a node
-// in memory, three nodes that are a cluster, an orderly end, all in this process. `npm run build` runs it; what it makes is worth about a tenth of a second a start, not more.
+// in memory, three nodes that are a cluster, on disk and in a test, an orderly end, all in this process. `npm run build` runs it; what it makes is worth about a tenth of a second a start, not more.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
@@ -7,8 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 type Library = typeof import('../src/index.ts')
+type Testing = typeof import('../src/index/testing.ts')
 interface Bundle {
   library(): Library
+  testing(): Testing
   commandLine(): { run(): Promise<void> }
 }
 
@@ -70,6 +72,9 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 await cluster()
+const tested = await bundle.testing().startCluster()
+await roundTrip(tested.bootstrapServers)
+await tested.close()
 const memory = await startNode({ memory: true })
 await roundTrip(memory.bootstrapServers)
 await memory.close()
