@@ -8,6 +8,7 @@ import { Fetch } from '../protocol/api/01-fetch.ts'
 import {
   errorName,
   FENCED_LEADER_EPOCH,
+  KAFKA_STORAGE_ERROR,
   KafkaError,
   NONE,
   NOT_LEADER_OR_FOLLOWER,
@@ -27,6 +28,8 @@ const MAX_BACKLOG_BYTES = 32 * 1024 * 1024
 /** Beyond its wait a fetch is answered at once, or its connection is as good as dead. */
 const ANSWER_MS = 5000
 const MAX_UNDER_WAY = 2
+/** Until there may be room on the disk. */
+const STORAGE_REST_MS = 1000
 
 type Response = ResponseOut<typeof Fetch>
 type PartitionAnswer = Response['responses'][number]['partitions'][number]
@@ -150,6 +153,8 @@ export class Fetcher {
     const wasFull = this.#backlogBytes > MAX_BACKLOG_BYTES
     this.#countUnwritten(followed)
     if (wasFull && this.#backlogBytes <= MAX_BACKLOG_BYTES) this.#sendSoon()
+    // A full disk gave up what was appended.
+    if (!followed.isResting && followed.fetchOffset > replica.log.logEndOffset) this.#nameAgain(followed)
     if (followed.isValidated && replica.log.ackableOffset > followed.promisedOffset) this.#o.promise(replica)
   }
 
@@ -330,7 +335,7 @@ export class Fetcher {
         replica.appendAsFollower(records, followed.leaderEpoch, lease)
       } catch (error) {
         if (!(error instanceof KafkaError)) throw error
-        this.#rest(followed, error.message)
+        this.#rest(followed, error.message, { restMs: error.code === KAFKA_STORAGE_ERROR ? STORAGE_REST_MS : undefined })
       }
       followed.appendedBytes += records.length
       this.#countUnwritten(followed)
@@ -376,7 +381,8 @@ export class Fetcher {
       return
     }
     // Of another epoch than we follow: the metadata log has, or will have, news.
-    this.#rest(followed, errorName(errorCode), errorCode === NOT_LEADER_OR_FOLLOWER || errorCode === FENCED_LEADER_EPOCH ? 'debug' : 'warn')
+    const isNews = errorCode === NOT_LEADER_OR_FOLLOWER || errorCode === FENCED_LEADER_EPOCH
+    this.#rest(followed, errorName(errorCode), { level: isNews ? 'debug' : 'warn' })
   }
 
   /** Records that the leader does not have go: behind the end of that epoch, here or there. */
@@ -406,10 +412,10 @@ export class Fetcher {
     )
   }
 
-  #rest(followed: Followed, cause: string, level: 'debug' | 'warn' = 'warn'): void {
+  #rest(followed: Followed, cause: string, o: { level?: 'debug' | 'warn'; restMs?: number | undefined }): void {
     followed.isResting = true
-    this.#env.logger.log(level, 'could not follow', { ...nameOf(followed.replica), leaderId: this.leaderId, cause })
-    followed.timer = this.#env.clock.setTimer(this.#o.settings.fetchBackoffMs, () => this.#resume(followed))
+    this.#env.logger.log(o.level ?? 'warn', 'could not follow', { ...nameOf(followed.replica), leaderId: this.leaderId, cause })
+    followed.timer = this.#env.clock.setTimer(o.restMs ?? this.#o.settings.fetchBackoffMs, () => this.#resume(followed))
   }
 
   #resume(followed: Followed): void {

@@ -76,6 +76,11 @@ export class FollowerFetches {
     for (const session of this.#sessions.values()) session.lookAtPending()
   }
 
+  /** A log was opened: who asked before that waits for its leadership from now on. */
+  opened(topicId: Uuid, partition: number): void {
+    for (const session of this.#sessions.values()) session.opened(keyOf(topicId, partition))
+  }
+
   /** Who waits is answered; nobody else is. */
   close(): void {
     this.#closed = true
@@ -237,6 +242,11 @@ class Session {
 
   lookAtPending(): void {
     for (const target of [...this.#pending]) this.look(target)
+  }
+
+  opened(key: string): void {
+    const target = this.#targets.get(key)
+    if (target !== undefined && this.#pending.has(target)) this.look(target)
   }
 
   wake(): void {

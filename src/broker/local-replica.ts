@@ -3,8 +3,9 @@ import type { Clock } from '../env/env.ts'
 import type { LogConfig } from '../log/config.ts'
 import type { AppendResult, PartitionLog } from '../log/partition-log.ts'
 import type { UnpackBudget } from '../log/validate.ts'
+import { isFull } from '../log/writer.ts'
 import type { PartitionImage } from '../metadata/image.ts'
-import { KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER } from '../protocol/errors.ts'
+import { KAFKA_STORAGE_ERROR, KafkaError, NOT_LEADER_OR_FOLLOWER } from '../protocol/errors.ts'
 import { assert } from '../util/assert.ts'
 import type { Lease } from '../util/buffer-pool.ts'
 import type { Uuid } from '../util/uuid.ts'
@@ -283,9 +284,11 @@ export class LocalReplica implements FetchSource {
 
   // ----------------------------------------------------------------------------------------------------------------------------- follower
 
-  /** @throws KafkaError as PartitionLog.appendAsFollower */
+  /** @throws KafkaError as PartitionLog.appendAsFollower; KAFKA_STORAGE_ERROR also when the disk is nearly full */
   appendAsFollower(records: Buffer, leaderEpoch: number, lease?: Lease): void {
     const { logEndOffset } = this.log
+    const { refusal } = this.#world.room
+    if (refusal !== undefined) throw new KafkaError(KAFKA_STORAGE_ERROR, refusal)
     try {
       this.log.appendAsFollower(records, { leaderEpoch, lease })
     } finally {
@@ -323,6 +326,10 @@ export class LocalReplica implements FetchSource {
   logProgressed(): void {
     const { logEndOffset, writtenOffset } = this.log
     if (this.#leader === undefined) {
+      if (isFull(this.log.refusal)) {
+        this.#world.room.metFullDisk()
+        this.truncated()
+      }
       this.#world.followerProgressed(this)
       return
     }

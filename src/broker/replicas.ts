@@ -380,6 +380,7 @@ export class Replicas {
       slot.verdict = { topicId, partition, verdict, loose }
       slot.corruptSince = verdict === 'corrupt' ? slot.wanted?.leaderEpoch : undefined
       slot.replica = new LocalReplica({ topic, topicId, partition, log, world: this.#world })
+      this.#followers.opened(topicId, partition)
       if (again) ruin(topicId, partition)
     } finally {
       this.#opening.leave()

@@ -1,0 +1,40 @@
+// Followers that once waited for ever: each test is the conversation that showed it.
+import { describe, expect, test } from 'vitest'
+import { sleep } from '../../../src/env/env.ts'
+import { NONE } from '../../../src/protocol/errors.ts'
+import { inLab } from './lab.ts'
+
+describe('a follower', () => {
+  test('that asks before its leader has opened the log is answered when it leads', () =>
+    inLab({ brokers: 2, minInsyncReplicas: 2 }, async lab => {
+      lab.deaf.add(1)
+      await lab.createTopic([[1, 2]])
+      await sleep(lab.clock, 100)
+      lab.deaf.delete(1)
+      lab.broker(1).catchUp()
+      await lab.settled()
+      const leader = lab.replica(1)
+      const from = lab.clock.now()
+      expect(await lab.acked(leader, lab.append(leader, 'a'))).toBe(NONE)
+      expect(lab.clock.now() - from).toBeLessThan(100)
+    }))
+
+  test('whose disk was full goes on from where its log ends when there is room', () =>
+    inLab({ brokers: 2, minInsyncReplicas: 1 }, async lab => {
+      await lab.createTopic([[1, 2]])
+      const leader = lab.replica(1)
+      await lab.acked(leader, lab.append(leader, 'a'))
+      const storage = lab.world.host('b2').storage
+      storage.full = 'files'
+      const late = lab.acked(leader, lab.append(leader, 'b'))
+      await lab.until(() => lab.replica(2).log.refusal !== undefined)
+      await sleep(lab.clock, 3000)
+      lab.append(leader, 'c')
+      await sleep(lab.clock, 500)
+      storage.full = false
+      lab.broker(2).replicas.resume()
+      expect(await late).toBe(NONE)
+      await lab.until(() => lab.state().isr.length === 2)
+      expect(await lab.values(lab.replica(2))).toEqual(['a', 'b', 'c'])
+    }))
+})
