@@ -24,10 +24,10 @@ export interface TopicConfigs {
   set(topic: string, key: string, value: string): Promise<void>
 }
 
-/** One promise, checked once: `run` throws with the reason when it does not hold. */
+/** One promise, checked once: `run` throws with the reason when it does not hold; a text it returns is told. */
 export interface Check {
   readonly name: string
-  run(): Promise<void>
+  run(): Promise<unknown>
 }
 
 /** Absent members are what the client has no way to do. */

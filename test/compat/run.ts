@@ -9,11 +9,14 @@ import { realEnv } from '../../src/env/real/env.ts'
 import { silentLogger } from '../../src/env/real/logger.ts'
 import { type Broker, startBroker } from './broker.ts'
 import { buildSuites, type Suite } from './checks.ts'
-import { type Client, expectEqual, expectTrue, type World } from './client.ts'
+import { type Check, type Client, expectEqual, expectTrue, type World } from './client.ts'
 import { dumpLogCheck, openJava } from './clients/java.ts'
 import { openKcat } from './clients/kcat.ts'
 import { type LibraryOptions, openLibrary } from './clients/library.ts'
 import { openOttla } from './clients/ottla.ts'
+import { FAILOVER_CHECK, failoverChecks } from './failover/checks.ts'
+import { foreignNodes, type Nodes, startNodes } from './failover/nodes.ts'
+import { killProducers } from './failover/producer.ts'
 import { groupChecks } from './group/checks.ts'
 import { killMembers } from './group/member.ts'
 import { groupClients } from './group/suites.ts'
@@ -26,6 +29,7 @@ import { ROOT } from './root.ts'
 
 const HELP = `npm run compat [-- options]
   --bootstrap host:port   check this broker instead of starting our own
+  --node-command COMMAND  with --bootstrap, for the checks of failover: COMMAND kill|stop|start ID does that to node 1, 2 or 3 of it
   --only a,b              these clients alone: kcat, java (or "java 3.9.1"), librdkafka, kafkajs, platformatic, ottla, franz-go, sarama, kafka-python
   --checks text           those checks alone whose name has this text ("group:", "Kafka Connect")
   --install               install the clients into the cache folder, then stop
@@ -50,6 +54,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       bootstrap: { type: 'string' },
+      'node-command': { type: 'string' },
       only: { type: 'string' },
       checks: { type: 'string', default: '' },
       install: { type: 'boolean', default: false },
@@ -72,6 +77,7 @@ async function main(): Promise<number> {
   const data = mkdtempSync(join(tmpdir(), 'ottla-compat-'))
   const broker = values.bootstrap === undefined ? await startBroker(['--port', '0', '--data', data]) : undefined
   const bootstrap = values.bootstrap ?? broker!.bootstrap
+  const nodes = await nodesFor(values)
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 }
   const skipped = (client: string, checks: string, why: string) => {
     tally.skipped++
@@ -85,21 +91,37 @@ async function main(): Promise<number> {
       if (wanted('ottla')) suites.push(librarySuite(world))
       for (const client of await groupClients(bootstrap, installed, wanted, skipped))
         suites.push({ client: client.name, checks: groupChecks(client, world) })
+      if (nodes !== undefined) suites.push(...(await nodesSuites(nodes, installed, wanted, world)))
       if (broker !== undefined) suites.push(brokerSuite(broker, installed, world))
       for (const { client, checks } of suites)
         await runSuite({ client, checks: checks.filter(({ name }) => name.includes(values.checks)) }, tally)
     } finally {
       killMembers()
+      killProducers()
       for (const client of clients) client.close?.()
     }
   } finally {
     await broker?.kill()
+    await nodes?.close()
     killLeftovers()
     if (values.keep) process.stdout.write(`data directory: ${data}\n`)
     else rmSync(data, { recursive: true, force: true })
   }
   process.stdout.write(`${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped\n`)
   return tally.failed === 0 && tally.passed > 0 ? 0 : 1
+}
+
+/** Three nodes, when a check that is wanted needs them. */
+async function nodesFor(values: { bootstrap?: string; checks?: string; 'node-command'?: string }): Promise<Nodes | undefined> {
+  if (!FAILOVER_CHECK.includes(values.checks ?? '')) return undefined
+  if (values.bootstrap === undefined) return await startNodes()
+  return values['node-command'] === undefined ? undefined : foreignNodes(values.bootstrap, values['node-command'])
+}
+
+async function nodesSuites(nodes: Nodes, installed: Installed, wanted: (name: string) => boolean, world: World): Promise<Suite[]> {
+  // Who is missing was told already.
+  const clients = await groupClients(nodes.bootstrap, installed, wanted, () => {})
+  return clients.map(client => ({ client: client.name, checks: failoverChecks(client, nodes, world.topicName) }))
 }
 
 function report(client: string, check: string, outcome: string): void {
@@ -111,9 +133,9 @@ async function runSuite({ client, checks }: Suite, tally: Tally): Promise<void> 
     const started = performance.now()
     const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`
     try {
-      await check.run()
+      const told = await check.run()
       tally.passed++
-      report(client, check.name, `passed   ${seconds()}`)
+      report(client, check.name, `passed   ${seconds()}${typeof told === 'string' ? `  ${told}` : ''}`)
     } catch (error) {
       tally.failed++
       report(client, check.name, `FAILED   ${seconds()}  ${(error as Error).message.replaceAll('\n', ' | ')}`)
@@ -224,7 +246,7 @@ function librarySuite(world: World): Suite {
 /** What must hold of our broker after all that. */
 function brokerSuite(broker: Broker, installed: Installed, world: World): Suite {
   const jars = installed.jars.get('4.3.1')
-  const checks = [
+  const checks: Check[] = [
     {
       name: 'a topic is served from the moment its creation is answered',
       async run() {

@@ -1,5 +1,9 @@
 // How each client takes part in the checks of consumer groups.
+import { writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { partitionForKey } from '../../../src/client/partitioner.ts'
+import { KEYS, PACE_MS, type ProducerLaunch, type ProducerSaying } from '../failover/producer.ts'
 import { run } from '../process.ts'
 import { built, ROOT } from '../root.ts'
 import { type Launch, parseProgramLine } from './member.ts'
@@ -24,7 +28,11 @@ export interface GroupClient {
   /** Its static members leave their group when they end. */
   readonly staticsLeave?: boolean
   launch(orders: MemberOrders): Launch
+  /** Produces idempotently, acks=all, to a topic of `partitions`. */
+  producer(topic: string, partitions: number): ProducerLaunch
   readonly tool?: Tool
+  /** A console consumer as the one member of a group; from it come records alone. */
+  console?(orders: MemberOrders): Launch
 }
 
 /** As short as the broker's default allows. */
@@ -32,7 +40,7 @@ export const SESSION_MS = 6000
 
 /** A client behind a group program (programs/). */
 export function programClient(
-  o: Omit<GroupClient, 'launch' | 'tool'> & { command: string; args: readonly string[]; bootstrap: string; packages?: string },
+  o: Omit<GroupClient, 'launch' | 'producer' | 'tool'> & { command: string; args: readonly string[]; bootstrap: string; packages?: string },
 ): GroupClient {
   const { command, args, bootstrap, packages = '', ...client } = o
   const env = { KAFKAJS_NO_PARTITIONER_WARNING: '1' }
@@ -40,6 +48,10 @@ export function programClient(
   return {
     ...client,
     launch: orders => ({ command, args: all({ op: 'member', ...orders }), env, parse: parseProgramLine }),
+    producer: topic => ({
+      ...{ command, args: all({ op: 'producer', group: '', topic, keys: KEYS, paceMs: PACE_MS }), env },
+      parse: line => parseProgramLine(line) as unknown as ProducerSaying[],
+    }),
     async tool(op, orders) {
       const { stdout, stderr } = await run(command, all({ op, ...orders }), { env, expect: 'any' })
       const line = stdout.toString().trim().split('\n').at(-1)!
@@ -78,8 +90,35 @@ export function kcatClient(version: string, bootstrap: string): GroupClient {
       const args = ['-c', 'exec kcat "$@" 2>&1', 'kcat', '-b', bootstrap, ...flags, '-u', '-f', 'record %p %o\\n', '-G', group, topic]
       return { command: 'sh', args, parse: parseKcatLine }
     },
+    producer(topic, partitions) {
+      const settings = [
+        'broker.address.family=v4',
+        'enable.idempotence=true',
+        'topic.partitioner=murmur2_random',
+        'topic.produce.offset.report=true',
+      ]
+      const flags = [...settings.flatMap(setting => ['-X', setting]), '-P', '-t', topic, '-K', ':', '-vvv']
+      // What it is acked comes without the record, but in each partition in the order in which it was sent.
+      const sent = Array.from({ length: partitions }, (): number[] => [])
+      return {
+        ...{ command: 'kcat', args: ['-b', bootstrap, ...flags] },
+        line(sequence) {
+          const key = `key-${sequence % KEYS}`
+          sent[partitionForKey(Buffer.from(key), partitions)]!.push(sequence)
+          return `${key}:${sequence}`
+        },
+        parse(line) {
+          const at = Date.now()
+          const acked = /^% Message delivered to partition (\d+) \(offset (\d+)\)/.exec(line)
+          if (acked !== null) return [{ kind: 'acked', at, sequence: sent[Number(acked[1])]!.shift()!, ...placeOf(acked) }]
+          return /Delivery failed/.test(line) ? [{ kind: 'refused', sequence: -1, reason: line }] : []
+        },
+      }
+    },
   }
 }
+
+const placeOf = (match: RegExpExecArray) => ({ partition: Number(match[1]), offset: Number(match[2]) })
 
 function parseKcatLine(line: string): ReturnType<Launch['parse']> {
   const at = Date.now()
@@ -111,6 +150,24 @@ export function javaClient(
       if (assignor !== undefined) flags.push('--assignment-strategy', assignor)
       return { command: 'java', args: java('org.apache.kafka.tools.VerifiableConsumer', flags), parse: parseVerifiableLine }
     },
+    producer(topic) {
+      const file = join(tmpdir(), `${topic}.properties`)
+      // The tool's own default is no retries.
+      writeFileSync(file, 'enable.idempotence=true\nretries=2147483647\n')
+      const flags = ['--bootstrap-server', bootstrap, '--topic', topic, '--acks', '-1', '--repeating-keys', String(KEYS)]
+      flags.push('--throughput', String(1000 / PACE_MS), version.startsWith('3.') ? '--producer.config' : '--command-config', file)
+      return {
+        ...{ command: 'java', args: java('org.apache.kafka.tools.VerifiableProducer', flags) },
+        parse: parseVerifiableAck,
+        ends: [0, 143],
+      }
+    },
+    console: ({ group, topic }) => {
+      const flag = version.startsWith('3.') ? '--property' : '--formatter-property'
+      const prints = ['partition', 'offset'].flatMap(name => [flag, `print.${name}=true`])
+      const flags = ['--bootstrap-server', bootstrap, '--topic', topic, '--group', group, '--from-beginning', ...prints]
+      return { command: 'java', args: java('org.apache.kafka.tools.consumer.ConsoleConsumer', flags), parse: parseConsoleLine }
+    },
   }
 }
 
@@ -120,6 +177,21 @@ interface VerifiableLine {
   readonly success?: boolean
   readonly partitions?: readonly { partition: number; minOffset: number; maxOffset: number }[]
   readonly offsets?: readonly { partition: number; offset: number }[]
+}
+
+/** `Partition:0	Offset:12	…`; it says nothing of what it was given. */
+function parseConsoleLine(line: string): ReturnType<Launch['parse']> {
+  const record = /^Partition:(\d+)\tOffset:(\d+)\t/.exec(line)
+  return record === null ? [] : [{ kind: 'record', at: Date.now(), ...placeOf(record) }]
+}
+
+function parseVerifiableAck(line: string): ProducerSaying[] {
+  if (!line.startsWith('{"')) return []
+  const said = JSON.parse(line) as { name: string; timestamp: number; value: string; message?: string; partition: number; offset: number }
+  const sequence = Number(said.value)
+  if (said.name === 'producer_send_success')
+    return [{ kind: 'acked', at: said.timestamp, sequence, partition: said.partition, offset: said.offset }]
+  return said.name === 'producer_send_error' ? [{ kind: 'refused', sequence, reason: said.message ?? '' }] : []
 }
 
 function parseVerifiableLine(line: string): ReturnType<Launch['parse']> {

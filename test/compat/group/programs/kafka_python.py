@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
@@ -90,6 +90,26 @@ def member():
     consumer.close(autocommit=False)
 
 
+def producer():
+    running = True
+
+    def stop(*_):
+        nonlocal running
+        running = False
+
+    signal.signal(signal.SIGTERM, stop)
+    producing = KafkaProducer(bootstrap_servers=bootstrap, client_id='compat-kafka-python', acks='all', enable_idempotence=True)
+    sequence = 0
+    while running:
+        sent = producing.send(topic, key=b'key-%d' % (sequence % orders['keys']), value=b'%d' % sequence)
+        sent.add_callback(lambda place, n=sequence: say(event='acked', sequence=n, partition=place.partition, offset=place.offset))
+        sent.add_errback(lambda error, n=sequence: say(event='refused', sequence=n, reason=repr(error)))
+        sequence += 1
+        time.sleep(orders['paceMs'] / 1000)
+    producing.flush()
+    producing.close()
+
+
 def tool():
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     op = orders['op']
@@ -121,6 +141,8 @@ def admin_errors(results):
 
 if orders['op'] == 'member':
     member()
+elif orders['op'] == 'producer':
+    producer()
 else:
     try:
         print(json.dumps({'result': tool()}))

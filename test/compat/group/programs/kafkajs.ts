@@ -1,8 +1,8 @@
 // kafkajs 2.2.4: eager, its own round-robin assignor, no static members. Commits after each batch.
-import { type GroupTool, load, orders, say, serve } from './program.ts'
+import { brokers, type GroupTool, load, orders, produceInTurn, say, serve } from './program.ts'
 
 interface KafkaJs {
-  Kafka: new (o: object) => { consumer(o: object): Consumer; admin(): Admin }
+  Kafka: new (o: object) => { consumer(o: object): Consumer; producer(o: object): Producer; admin(): Admin }
   logLevel: { NOTHING: number }
 }
 interface Batch {
@@ -18,6 +18,11 @@ interface Consumer {
   commitOffsets(offsets: object[]): Promise<void>
   disconnect(): Promise<void>
 }
+interface Producer {
+  connect(): Promise<void>
+  send(o: object): Promise<unknown>
+  disconnect(): Promise<void>
+}
 interface Admin {
   connect(): Promise<void>
   listGroups(): Promise<{ groups: { groupId: string }[] }>
@@ -27,10 +32,10 @@ interface Admin {
   deleteGroups(groups: string[]): Promise<unknown>
 }
 
-const { group, topic, bootstrap, sessionMs } = orders
+const { group, topic, sessionMs } = orders
 const { Kafka, logLevel } = load<KafkaJs>('kafkajs')
 const retry = { initialRetryTime: 100, maxRetryTime: 1000, retries: 5 }
-const kafka = new Kafka({ clientId: 'compat-kafkajs', brokers: [bootstrap], logLevel: logLevel.NOTHING, retry })
+const kafka = new Kafka({ clientId: 'compat-kafkajs', brokers, logLevel: logLevel.NOTHING, retry })
 
 async function member(): Promise<() => Promise<void>> {
   const forEver = { ...retry, restartOnFailure: async () => true }
@@ -99,4 +104,14 @@ async function tool(): Promise<GroupTool> {
   }
 }
 
-await serve(member, tool)
+async function producer(): Promise<() => Promise<void>> {
+  const producing = kafka.producer({ idempotent: true, maxInFlightRequests: 1, retry: { ...retry, retries: 200 } })
+  await producing.connect()
+  const stop = produceInTurn(records => producing.send({ topic, acks: -1, messages: records.map(({ key, value }) => ({ key, value })) }))
+  return async () => {
+    await stop()
+    await producing.disconnect()
+  }
+}
+
+await serve(member, tool, producer)

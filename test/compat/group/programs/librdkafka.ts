@@ -1,5 +1,5 @@
 // librdkafka by @confluentinc/kafka-javascript's RdKafka interface. Commits synchronously after each batch it polled.
-import { fail, type GroupTool, load, orders, say, serve } from './program.ts'
+import { fail, type GroupTool, load, orders, produceAtOnce, say, serve } from './program.ts'
 
 type Callback<T = void> = (error: Error | null, result: T) => void
 interface Place {
@@ -20,6 +20,18 @@ interface Consumer {
   incrementalAssign(places: Place[]): void
   incrementalUnassign(places: Place[]): void
 }
+interface Producer {
+  connect(o: object, done: Callback<unknown>): void
+  disconnect(done: () => void): void
+  setPollInterval(ms: number): void
+  on(
+    event: 'delivery-report',
+    listener: (error: Error | null, report: { partition: number; offset: number; opaque: Delivered }) => void,
+  ): void
+  on(event: 'event.error', listener: () => void): void
+  produce(topic: string, partition: number, value: Buffer, key: string, timestamp: undefined, opaque: Delivered): void
+}
+type Delivered = (error: Error | null, place: { partition: number; offset: number }) => void
 interface Admin {
   listGroups(o: object, done: Callback<{ groups: { groupId: string }[] }>): void
   describeGroups(groups: string[], o: object, done: Callback<{ groups: { state: number; members: unknown[]; error?: Error }[] }>): void
@@ -31,7 +43,11 @@ const STATES = ['Unknown', 'PreparingRebalance', 'CompletingRebalance', 'Stable'
 
 const { group, topic, bootstrap, sessionMs, instance, assignor } = orders
 const { RdKafka } = load<{
-  RdKafka: { KafkaConsumer: new (conf: object, topicConf: object) => Consumer; AdminClient: { create(conf: object): Admin } }
+  RdKafka: {
+    KafkaConsumer: new (conf: object, topicConf: object) => Consumer
+    Producer: new (conf: object, topicConf: object) => Producer
+    AdminClient: { create(conf: object): Admin }
+  }
 }>('@confluentinc/kafka-javascript')
 const base = { 'bootstrap.servers': bootstrap, 'client.id': 'compat-librdkafka', 'broker.address.family': 'v4' }
 
@@ -153,4 +169,20 @@ async function tool(): Promise<GroupTool> {
   }
 }
 
-await serve(member, tool)
+async function producer(): Promise<() => Promise<void>> {
+  const producing = new RdKafka.Producer({ ...base, 'enable.idempotence': true, dr_cb: true }, { 'request.required.acks': -1 })
+  producing.on('event.error', () => {}) // a lost connection; it goes on by itself
+  producing.on('delivery-report', (error, report) => report.opaque(error, report))
+  await settled(done => producing.connect({}, done))
+  producing.setPollInterval(10)
+  const anyPartition = -1
+  const stop = produceAtOnce(({ key, value }) =>
+    settled(done => producing.produce(topic, anyPartition, Buffer.from(value), key, undefined, done)),
+  )
+  return async () => {
+    await stop()
+    await new Promise<void>(resolve => producing.disconnect(resolve))
+  }
+}
+
+await serve(member, tool, producer)

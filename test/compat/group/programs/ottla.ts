@@ -1,6 +1,6 @@
 // Our own client library. Commits after each poll.
 import { Kafka } from '../../../../src/index.ts'
-import { type GroupTool, orders, say, serve } from './program.ts'
+import { type GroupTool, orders, produceAtOnce, say, serve } from './program.ts'
 
 const { group, topic, bootstrap, sessionMs, instance, assignor } = orders
 
@@ -90,4 +90,14 @@ async function tool(): Promise<GroupTool> {
   }
 }
 
-await serve(member, tool)
+async function producer(): Promise<() => Promise<void>> {
+  const kafka = new Kafka({ bootstrapServers: bootstrap, clientId: 'compat-ottla' })
+  const producing = kafka.producer()
+  const stop = produceAtOnce(({ key, value }) => producing.send({ topic, key, value }))
+  return async () => {
+    await stop()
+    await kafka.close()
+  }
+}
+
+await serve(member, tool, producer)

@@ -1,8 +1,9 @@
 // @platformatic/kafka 2.12 under Node 24: eager, round-robin. Commits each message before it takes the next.
-import { fail, type GroupTool, load, orders, say, serve } from './program.ts'
+import { brokers, fail, type GroupTool, load, orders, produceInTurn, say, serve } from './program.ts'
 
 interface Platformatic {
   Consumer: new (o: object) => Consumer
+  Producer: new (o: object) => { send(o: object): Promise<unknown>; close(): Promise<void> }
   Admin: new (o: object) => Admin
 }
 interface Message {
@@ -27,9 +28,9 @@ interface Admin {
   deleteGroups(o: object): Promise<void>
 }
 
-const { group, topic, bootstrap, sessionMs, instance } = orders
-const { Consumer, Admin } = load<Platformatic>('@platformatic/kafka')
-const base = { clientId: 'compat-platformatic', bootstrapBrokers: [bootstrap], retries: 10, retryDelay: 250 }
+const { group, topic, sessionMs, instance } = orders
+const { Consumer, Producer, Admin } = load<Platformatic>('@platformatic/kafka')
+const base = { clientId: 'compat-platformatic', bootstrapBrokers: brokers, retries: 10, retryDelay: 250 }
 const timing = { sessionTimeout: sessionMs, rebalanceTimeout: Math.max(sessionMs, 10_000), heartbeatInterval: 500, maxWaitTime: 250 }
 
 async function member(): Promise<() => Promise<void>> {
@@ -81,4 +82,19 @@ async function tool(): Promise<GroupTool> {
   }
 }
 
-await serve(member, tool)
+async function producer(): Promise<() => Promise<void>> {
+  const producing = new Producer({ ...base, retries: 200, idempotent: true })
+  const stop = produceInTurn(records =>
+    producing.send({
+      messages: records.map(({ key, value }) => ({ topic, key: Buffer.from(key), value: Buffer.from(value) })),
+      acks: -1,
+      autocreateTopics: false,
+    }),
+  )
+  return async () => {
+    await stop()
+    await producing.close()
+  }
+}
+
+await serve(member, tool, producer)

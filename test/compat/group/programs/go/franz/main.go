@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,7 +21,7 @@ import (
 
 type ordersType struct {
 	Op, Bootstrap, Group, Topic, Instance, Assignor string
-	SessionMs                                       int
+	SessionMs, Keys, PaceMs                         int
 	Offsets                                         map[string]int64
 }
 
@@ -76,7 +77,7 @@ func member() error {
 		"range": kgo.RangeBalancer(), "roundrobin": kgo.RoundRobinBalancer(), "cooperative-sticky": kgo.CooperativeStickyBalancer(),
 	}
 	options := []kgo.Opt{
-		kgo.SeedBrokers(orders.Bootstrap), kgo.ClientID("compat-franz-go"), kgo.ConsumerGroup(orders.Group), kgo.ConsumeTopics(orders.Topic),
+		kgo.SeedBrokers(brokers()...), kgo.ClientID("compat-franz-go"), kgo.ConsumerGroup(orders.Group), kgo.ConsumeTopics(orders.Topic),
 		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.SessionTimeout(time.Duration(orders.SessionMs) * time.Millisecond),
 		kgo.HeartbeatInterval(500 * time.Millisecond), kgo.FetchMaxWait(250 * time.Millisecond),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
@@ -109,8 +110,33 @@ func member() error {
 	return nil
 }
 
+func brokers() []string { return strings.Split(orders.Bootstrap, ",") }
+
+func producer() error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers()...), kgo.ClientID("compat-franz-go"), kgo.DefaultProduceTopic(orders.Topic))
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	for sequence := 0; ctx.Err() == nil; sequence++ {
+		key := "key-" + strconv.Itoa(sequence%orders.Keys)
+		client.Produce(context.Background(), kgo.KeyStringRecord(key, strconv.Itoa(sequence)), func(record *kgo.Record, err error) {
+			if err != nil {
+				say(map[string]any{"event": "refused", "sequence": sequence, "reason": err.Error()})
+				return
+			}
+			say(map[string]any{"event": "acked", "sequence": sequence, "partition": record.Partition, "offset": record.Offset})
+		})
+		time.Sleep(time.Duration(orders.PaceMs) * time.Millisecond)
+	}
+	err = client.Flush(context.Background())
+	client.Close()
+	return err
+}
+
 func tool() (any, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(orders.Bootstrap))
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers()...))
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +197,8 @@ func main() {
 	var err error
 	if orders.Op == "member" {
 		err = member()
+	} else if orders.Op == "producer" {
+		err = producer()
 	} else if result, err = tool(); err == nil {
 		line, _ := json.Marshal(map[string]any{"result": result})
 		fmt.Println(string(line))

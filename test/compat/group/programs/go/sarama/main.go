@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,7 +19,7 @@ import (
 
 type ordersType struct {
 	Op, Bootstrap, Group, Topic, Instance, Assignor string
-	SessionMs                                       int
+	SessionMs, Keys, PaceMs                         int
 	Offsets                                         map[string]int64
 }
 
@@ -86,7 +87,7 @@ func (handler) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.Co
 }
 
 func member() error {
-	group, err := sarama.NewConsumerGroup([]string{orders.Bootstrap}, orders.Group, config())
+	group, err := sarama.NewConsumerGroup(brokers(), orders.Group, config())
 	if err != nil {
 		return err
 	}
@@ -106,8 +107,49 @@ func member() error {
 	return group.Close()
 }
 
+func brokers() []string { return strings.Split(orders.Bootstrap, ",") }
+
+func producer() error {
+	c := config()
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.Idempotent = true
+	c.Net.MaxOpenRequests = 1
+	c.Producer.Retry.Max = 200
+	c.Producer.Return.Successes = true
+	producer, err := sarama.NewAsyncProducer(brokers(), c)
+	if err != nil {
+		return err
+	}
+	var told sync.WaitGroup
+	told.Add(2)
+	go func() {
+		defer told.Done()
+		for sent := range producer.Successes() {
+			say(map[string]any{"event": "acked", "sequence": sent.Metadata, "partition": sent.Partition, "offset": sent.Offset})
+		}
+	}()
+	go func() {
+		defer told.Done()
+		for refused := range producer.Errors() {
+			say(map[string]any{"event": "refused", "sequence": refused.Msg.Metadata, "reason": refused.Err.Error()})
+		}
+	}()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	for sequence := 0; ctx.Err() == nil; sequence++ {
+		key := "key-" + strconv.Itoa(sequence%orders.Keys)
+		producer.Input() <- &sarama.ProducerMessage{
+			Topic: orders.Topic, Key: sarama.StringEncoder(key), Value: sarama.StringEncoder(strconv.Itoa(sequence)), Metadata: sequence,
+		}
+		time.Sleep(time.Duration(orders.PaceMs) * time.Millisecond)
+	}
+	producer.AsyncClose()
+	told.Wait()
+	return nil
+}
+
 func tool() (any, error) {
-	admin, err := sarama.NewClusterAdmin([]string{orders.Bootstrap}, config())
+	admin, err := sarama.NewClusterAdmin(brokers(), config())
 	if err != nil {
 		return nil, err
 	}
@@ -175,6 +217,8 @@ func main() {
 	var err error
 	if orders.Op == "member" {
 		err = member()
+	} else if orders.Op == "producer" {
+		err = producer()
 	} else if result, err = tool(); err == nil {
 		line, _ := json.Marshal(map[string]any{"result": result})
 		fmt.Println(string(line))
