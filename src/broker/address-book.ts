@@ -1,8 +1,10 @@
 // Where the other nodes listen for this one: what the configuration, the embedding program or the data directory says at start; from then on what nodes
 // register. Voters are watched, so that their end is noticed; a voter watches brokers too, for it may be the controller that has to fence them.
-import type { Kv } from '../env/env.ts'
+import { EnvError, type Kv } from '../env/env.ts'
 import type { ImageChange } from '../metadata/image.ts'
 import type { Peers } from '../net/peers.ts'
+import { RPC_CLUSTER_INFO } from '../net/rpc-methods.ts'
+import { KafkaError, ProtocolError } from '../protocol/errors.ts'
 import type { KnownAddress } from './formation.ts'
 import { type KnownNetwork, networkOperation } from './known-nodes.ts'
 
@@ -15,6 +17,9 @@ export interface AddressBookOptions {
   readonly fail: (error: Error) => void
 }
 
+/** How long a node has to answer where it is said to be. */
+const EXAMINATION_MS = 1000
+
 export class AddressBook {
   readonly #o: AddressBookOptions
   readonly #addresses = new Map<number, KnownAddress>()
@@ -22,6 +27,8 @@ export class AddressBook {
   #votes = false
   /** What was registered before this node caught up is older than what it was told at start. */
   #isCurrent = false
+  /** Nodes whose hinted address is looked at. */
+  readonly #examined = new Set<number>()
   #stored: string
   #closed = false
 
@@ -68,6 +75,28 @@ export class AddressBook {
       told ||= this.#voters.has(brokerId)
     }
     if (told && this.#isCurrent) this.#store()
+  }
+
+  /** Somebody says that a node is there. Believed when it does not answer where it was, and does there. */
+  hinted({ nodeId, host, port }: KnownAddress): void {
+    const known = this.#addresses.get(nodeId)
+    if (nodeId === this.#o.self.nodeId || this.#examined.has(nodeId) || (known?.host === host && known.port === port)) return
+    this.#examined.add(nodeId)
+    this.#examine({ nodeId, host, port }, known)
+      .catch((error: Error) => {
+        if (!(error instanceof EnvError || error instanceof KafkaError || error instanceof ProtocolError)) this.#o.fail(error)
+      })
+      .finally(() => this.#examined.delete(nodeId))
+  }
+
+  async #examine(hinted: KnownAddress, known: KnownAddress | undefined): Promise<void> {
+    const { peers } = this.#o
+    const { nodeId } = hinted
+    if (known !== undefined && (await peers.probe(nodeId, EXAMINATION_MS)) === 'alive') return
+    const { identity } = await peers.requestAt(hinted, RPC_CLUSTER_INFO, [], { timeoutMs: EXAMINATION_MS })
+    if (identity.nodeId !== nodeId || this.#addresses.get(nodeId) !== known || this.#closed) return
+    this.tell([hinted])
+    if (this.#isCurrent && this.#voters.has(nodeId)) this.#store()
   }
 
   all(): readonly KnownAddress[] {

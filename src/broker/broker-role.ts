@@ -20,6 +20,7 @@ import { SUPPORTED_FEATURES } from './features.ts'
 import { Gate } from './gate.ts'
 import { GroupCoordinator } from './group/coordinator.ts'
 import type { Lifetime } from './lifetime.ts'
+import type { ClientTraffic } from './load-meter.ts'
 import type { Member } from './member.ts'
 import { NodeBroker } from './node-broker.ts'
 import { Registration } from './registration.ts'
@@ -37,6 +38,7 @@ export interface BrokerRole {
   readonly brokerEpoch: number
   /** As they are bound, in the order of the configuration. */
   readonly listeners: readonly ListenerAddress[]
+  readonly traffic: () => ClientTraffic
 }
 
 export interface BrokerRoleOptions {
@@ -166,7 +168,7 @@ export async function openBrokerRole(env: Env, o: BrokerRoleOptions): Promise<Br
   lifetime.owns('disk room', () => diskRoom.close())
   diskRoom.start()
   gate.open()
-  return { broker, brokerEpoch, listeners: server.listeners }
+  return { broker, brokerEpoch, listeners: server.listeners, traffic: () => server.traffic }
 }
 
 function replicationWorld({ publisher, controller, network }: Member, registration: Registration): ReplicationWorld {

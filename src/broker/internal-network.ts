@@ -16,6 +16,8 @@ type NoticeHandler = (payload: Buffer, from: RpcSender) => void
 
 export class InternalNetwork {
   readonly peers: Peers
+  /** What the nodes know each other by. */
+  readonly secret: Uint8Array
   readonly #server: RpcServer
   readonly #table: MethodTable
 
@@ -35,13 +37,19 @@ export class InternalNetwork {
       })
     })
     const peers = new Peers(env, { self, secret, handler: table, connectTimeoutMs: CONNECT_TIMEOUT_MS, maxFrameBytes: MAX_FRAME_BYTES })
-    return new InternalNetwork(server, peers, table)
+    return new InternalNetwork({ server, peers, table, secret })
   }
 
-  private constructor(server: RpcServer, peers: Peers, table: MethodTable) {
-    this.#server = server
-    this.peers = peers
-    this.#table = table
+  private constructor(o: { server: RpcServer; peers: Peers; table: MethodTable; secret: Uint8Array }) {
+    this.#server = o.server
+    this.peers = o.peers
+    this.#table = o.table
+    this.secret = o.secret
+  }
+
+  /** As it is bound; '': all interfaces. */
+  get host(): string {
+    return this.#server.host
   }
 
   get port(): number {

@@ -43,6 +43,8 @@ export interface Member {
   readonly alone: boolean
   /** Undefined on a node alone. */
   readonly network: InternalNetwork | undefined
+  /** Where the others are, as far as it is known; undefined on a node alone. */
+  readonly book: AddressBook | undefined
   /** As it is registered. */
   readonly internalListener: BrokerRegistration['internalListener']
   readonly quorum: RaftDriver
@@ -151,6 +153,7 @@ export async function openMember(env: Env, o: MemberOptions): Promise<Member> {
     incarnationId,
     alone,
     network,
+    book,
     internalListener: place === undefined ? null : { host: place.own.host, port: place.own.port },
     quorum,
     publisher,

@@ -18,6 +18,7 @@ import { type BrokerRole, openBrokerRole } from './broker-role.ts'
 import { makeRoomToStart } from './disk-reserve.ts'
 import { DiskRoom } from './disk-room.ts'
 import type { KnownAddress } from './formation.ts'
+import { type GossipDoor, Gossiping } from './gossiping.ts'
 import { Lifetime } from './lifetime.ts'
 import { type Member, openMember } from './member.ts'
 
@@ -29,6 +30,8 @@ export interface NodeOptions {
   readonly reserveBytes?: number
   /** Told where this node listens for the others; gives where they do. Stronger than the configuration: for a program that starts them all. */
   readonly addresses?: (own: KnownAddress) => Promise<readonly KnownAddress[]>
+  /** For nodes whose others are other processes; without it the node does not gossip. */
+  readonly gossip?: GossipDoor
   /** Ends a start that waits for others. Without effect on a node that has started. */
   readonly signal?: AbortSignal
 }
@@ -45,6 +48,7 @@ export class Node {
   readonly #lifetime: Lifetime
   readonly #member: Member
   readonly #role: BrokerRole | undefined
+  readonly #gossiping: Gossiping | undefined
 
   /**
    * Settles when the node answers requests; of a cluster that is not there yet it waits for the others.
@@ -71,7 +75,7 @@ export class Node {
   }
 
   /** @internal */
-  constructor(o: { member: Member; role: BrokerRole | undefined; lifetime: Lifetime }) {
+  constructor(o: { member: Member; role: BrokerRole | undefined; gossiping: Gossiping | undefined; lifetime: Lifetime }) {
     this.nodeId = o.member.identity.nodeId
     this.clusterId = o.member.identity.clusterId
     this.internalListener = o.member.internalListener
@@ -79,6 +83,7 @@ export class Node {
     this.listeners = o.role?.listeners ?? []
     this.#member = o.member
     this.#role = o.role
+    this.#gossiping = o.gossiping
     this.#lifetime = o.lifetime
   }
 
@@ -98,6 +103,11 @@ export class Node {
     return this.#member.quorum
   }
 
+  /** What it hears of the others by the way; undefined: it does not gossip. */
+  get gossiping(): Gossiping | undefined {
+    return this.#gossiping
+  }
+
   /** Settles (never rejects) with the cause when the node had to stop, after it has stopped. */
   get failed(): Promise<Error> {
     return this.#lifetime.failed
@@ -109,7 +119,8 @@ export class Node {
   }
 }
 
-async function openNode(env: Env, { config, directory, reserveBytes = 0, addresses }: NodeOptions, lifetime: Lifetime): Promise<Node> {
+async function openNode(env: Env, options: NodeOptions, lifetime: Lifetime): Promise<Node> {
+  const { config, directory, reserveBytes = 0, addresses } = options
   const listeners = clientListeners(config)
   await refuseForeignDirectory(env.disk, directory)
   await makeRoomToStart(env, directory)
@@ -132,5 +143,10 @@ async function openNode(env: Env, { config, directory, reserveBytes = 0, address
     clusterId: member.identity.clusterId,
     ...(role === undefined ? {} : { brokerEpoch: role.brokerEpoch }),
   })
-  return new Node({ member, role, lifetime })
+  const gossiping =
+    options.gossip !== undefined && config['gossip.enable'] && member.network !== undefined
+      ? new Gossiping(env, { ...options.gossip, config, member, directory, traffic: role?.traffic })
+      : undefined
+  lifetime.owns('gossip', () => gossiping?.close())
+  return new Node({ member, role, gossiping, lifetime })
 }

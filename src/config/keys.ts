@@ -98,6 +98,8 @@ export const KEYS = {
   'cluster.id': text('broker', null, 'The cluster this node must belong to. Not set: the one in its data directory, or of the nodes it meets; a new one gets an id at random.', { check: (id: string) => (isUuid(id) ? undefined : 'It must be a uuid of 22 characters, as in the data directory or out of `kafka-storage random-uuid`') }),
   'cluster.secret': password('broker', 'What the nodes of a cluster know each other by: the same text on each of them.', { check: (secret: string) => (secret.length < 8 ? 'It must have at least 8 characters' : undefined) }),
   'cluster.secret.file': text('broker', null, 'A file with the cluster secret, instead of cluster.secret.'),
+  'gossip.enable': bool('broker', true, 'Nodes in processes of their own tell each other hints: where they are, who leads, how busy they are. Without it a change may be noticed later.'),
+  'gossip.port': int('broker', 0, 'The port for gossip between nodes; 0: any free one, which the others are told.', { min: 0, max: 65_535 }),
   'broker.heartbeat.interval.ms': int('broker', 200, 'How often a broker tells the controller that it lives.', { min: 1 }),
   'broker.session.timeout.ms': int('broker', 1500, 'A broker that was not heard of for so long leads nothing any more. One whose connection is closed and refused is not waited for.', { min: 2 }),
   'controller.quorum.fetch.timeout.ms': int('broker', 1000, 'A voter that heard nothing from the leader of the metadata log for so long wants to lead; a leader that no majority asked for so long resigns.', { min: 10 }),

@@ -10,3 +10,5 @@ export const RPC_FETCH = 4
 export const RPC_PROMISE = 5
 /** Request: who a node is, its cluster, voters and addresses: for a node that looks for its own (src/broker/formation.ts). */
 export const RPC_CLUSTER_INFO = 7
+/** Request: where a node's gossip is; the one who asks says the same of its own (src/broker/gossiping.ts). */
+export const RPC_GOSSIP = 8

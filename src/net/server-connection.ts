@@ -46,9 +46,11 @@ interface Identity {
   readonly rounds: ReadRounds
 }
 
-/** Of all connections whose clients are behind with taking them. */
 export interface UnsentBytes {
+  /** Of all connections whose clients are behind with taking them. */
   bytes: number
+  /** Of all times and connections: what was given to the sockets. */
+  answeredBytes: number
 }
 
 export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTaker {
@@ -331,6 +333,7 @@ export class AcceptedConnection implements ServerConnection, BudgetUser, TurnTak
       const outcome = this.#pipeline.take()
       if (outcome?.type === 'answer') {
         this.#lastActivity = this.#env.clock.now()
+        for (const { length } of outcome.chunks) this.#unsent.answeredBytes += length
         // The door gathers what one event writes into one system call.
         if (!this.#socket.write(outcome.chunks, outcome.sent)) this.#block()
       } else if (outcome?.type === 'close') {

@@ -101,7 +101,7 @@ export class Server {
   readonly #budget: RequestBudget
   readonly #turns: Turns
   readonly #rounds: ReadRounds
-  readonly #unsent: UnsentBytes = { bytes: 0 }
+  readonly #unsent: UnsentBytes = { bytes: 0, answeredBytes: 0 }
   #progressTimer: Timer | undefined
   readonly #frames: BufferPool
   #framesTimer: Timer | undefined
@@ -153,6 +153,11 @@ export class Server {
   /** Answers in memory that clients are behind with taking: of the connections that hold more than the door's mark. */
   get unsentBytes(): number {
     return this.#unsent.bytes
+  }
+
+  /** With clients, of all times. */
+  get traffic(): { readonly receivedBytes: number; readonly sentBytes: number; readonly connections: number } {
+    return { receivedBytes: this.#budget.takenBytes, sentBytes: this.#unsent.answeredBytes, connections: this.#connections.size }
   }
 
   /** Bytes of requests in memory, whole and partial. */

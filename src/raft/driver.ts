@@ -196,6 +196,11 @@ export class RaftDriver implements Quorum {
     this.#step({ type: 'peerConnected', nodeId })
   }
 
+  /** Somebody says who leads, and how far the log is agreed on: looked at, and not believed. */
+  hinted(hint: { readonly epoch: number; readonly leaderId: number; readonly committedOffset: number }): void {
+    this.#step({ type: 'hinted', epoch: hint.epoch, leaderId: hint.leaderId, committedOffset: hint.committedOffset })
+  }
+
   /** Gives leadership to another voter, if there is both. */
   resign(): void {
     this.#step({ type: 'resign' })

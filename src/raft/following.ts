@@ -5,7 +5,10 @@ import { appendTo, endOfEpoch, type LogIndex, lastEpochOf, restartAt, truncateTo
 import type { FetchAnswer, FetchRefused, SnapshotChunk, SnapshotId } from './messages.ts'
 import { becomeFollower, hearOfLeader, leaderIsGone, loseLeader, send } from './roles.ts'
 import type { RaftState, Step } from './state.ts'
+import type { RaftEvent } from './types.ts'
 
+/** A question that is out for less is not asked again on a hint. */
+const HINT_REST_MS = 50
 /** So long until the next question of an observer that knows no leader, or of one whose snapshot was gone. */
 const SEARCH_MS = 100
 
@@ -22,6 +25,23 @@ export function ask(step: Step): void {
   } else {
     const { endOffset: fetchOffset, flushedOffset } = log
     send(step, to, { type: 'fetch', fetchOffset, lastEpoch: lastEpochOf(log), flushedOffset, highWatermark: state.highWatermark })
+  }
+}
+
+/**
+ * Worth a question to whom it names, and nothing else: only that node's answer, in its own epoch, makes it the leader. Asked are those that know of no
+ * leader in this epoch, or of an older one; and the known leader again, when there is more than it told and the question may be lost.
+ */
+export function onHint(step: Step, { epoch, leaderId, committedOffset }: RaftEvent & { readonly type: 'hinted' }): void {
+  const { state, now } = step
+  const { log } = state
+  if (state.role === 'leader' || leaderId === state.nodeId || !state.voters.some(({ nodeId }) => nodeId === leaderId)) return
+  if (epoch > state.epoch || (epoch === state.epoch && state.leaderId === -1)) {
+    const { endOffset: fetchOffset, flushedOffset } = log
+    send(step, leaderId, { type: 'fetch', fetchOffset, lastEpoch: lastEpochOf(log), flushedOffset, highWatermark: state.highWatermark })
+  } else if (epoch === state.epoch && leaderId === state.leaderId && committedOffset > state.highWatermark) {
+    const askedAt = state.askAt - state.fetchTimeoutMs / 2
+    if (now >= askedAt + HINT_REST_MS) state.askAt = now
   }
 }
 

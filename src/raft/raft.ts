@@ -16,7 +16,7 @@ import {
   onVoteAnswer,
   onVoteSaved,
 } from './election.ts'
-import { ask, onFetchAnswer, onFetchRefused, onFollowerTick, onSnapshotChunk, tellFlushed } from './following.ts'
+import { ask, onFetchAnswer, onFetchRefused, onFollowerTick, onHint, onSnapshotChunk, tellFlushed } from './following.ts'
 import {
   appendProposals,
   countFlushed,
@@ -104,6 +104,8 @@ function handle(at: Step, event: RaftEvent): void {
       return void lost(at, event)
     case 'peerConnected':
       return void connected(at, event.nodeId)
+    case 'hinted':
+      return void onHint(at, event)
     case 'resign':
       return void resign(at)
     default:

@@ -62,6 +62,8 @@ export type RaftEvent =
   | { readonly type: 'peerLost'; readonly nodeId: number; readonly why: 'refused' | 'restarted' }
   /** A connection to it was made: what was said before may be lost, and is said again. */
   | { readonly type: 'peerConnected'; readonly nodeId: number }
+  /** Said outside the quorum's own messages, by whomever: it may be old, or wrong. `epoch` has this leader, and everything before `committedOffset` is agreed on. */
+  | { readonly type: 'hinted'; readonly epoch: number; readonly leaderId: number; readonly committedOffset: number }
   /** Gives leadership away, if there is any to give. */
   | { readonly type: 'resign' }
 

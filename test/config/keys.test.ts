@@ -45,6 +45,8 @@ const NOT_KAFKAS = new Set([
   'cluster.id',
   'cluster.secret',
   'cluster.secret.file',
+  'gossip.enable',
+  'gossip.port',
 ])
 
 const kafka = readFileSync(new URL('./kafka-4.3-configs.txt', import.meta.url), 'utf8')

@@ -52,6 +52,13 @@ export class OneCore {
         return this.#step({ type: 'peerLost', nodeId: Number(plain[0]), why: plain[1] as 'refused' })
       case 'connected':
         return this.#step({ type: 'peerConnected', nodeId: Number(plain[0]) })
+      case 'hint':
+        return this.#step({
+          type: 'hinted',
+          leaderId: Number(plain[0]),
+          epoch: Number(named.get('epoch')),
+          committedOffset: Number(named.get('to') ?? 0),
+        })
       case 'wait':
         return this.#wait(Number(plain[0]))
       case 'sleep':

@@ -33,6 +33,10 @@ export function simulateRaft(seed: number, o: { readonly trace?: (line: string) 
   return { failure, hash: trace.hash, virtualMs: now, events, counts: checks.counts, recoveryMs }
 }
 
+/** Of seeds whose nodes gossip, and how often one of them hears something. */
+const HINTS_CHANCE = 0.35
+const HINT_EVERY_MS = 30
+
 class World implements Surroundings {
   readonly plan: Plan
   readonly checks = new Checks()
@@ -43,6 +47,8 @@ class World implements Surroundings {
   isHealed = false
   readonly #random: SeededRandom
   readonly #net: SeededRandom
+  /** A stream of its own, so that the other seeds keep their stories. */
+  readonly #gossip: SeededRandom
   readonly #queue = new EventQueue()
   readonly #voters: readonly Voter[]
   readonly #disks = new Map<number, SimulatedDisk>()
@@ -56,6 +62,7 @@ class World implements Surroundings {
     this.plan = plan
     this.#random = new SeededRandom(plan.seed, 'faults')
     this.#net = new SeededRandom(plan.seed, 'net')
+    this.#gossip = new SeededRandom(plan.seed, 'gossip')
     this.trace.sink = sink
     this.#voters = Array.from({ length: plan.voters }, (_, index) => ({ nodeId: index + 1, directoryId: `d${index + 1}` }))
   }
@@ -69,6 +76,7 @@ class World implements Surroundings {
     }
     this.#later(plan.faultEveryMs, () => this.#breakSomething())
     this.#later(plan.proposeEveryMs, () => this.#propose())
+    if (this.#gossip.chance(HINTS_CHANCE)) this.#hint()
     this.#runUntil(() => this.now >= plan.faultyMs)
     this.#heal()
     this.#recover()
@@ -253,6 +261,22 @@ class World implements Surroundings {
     this.#later(forMs, () => {
       for (const [from, to] of pairs) this.#cut.delete(from * 100 + to)
     })
+  }
+
+  /** Heard outside the quorum's messages, true or not; also after everything healed. */
+  #hint(): void {
+    const random = this.#gossip
+    const node = random.pick([...this.#nodes.values()])
+    const teller = random.pick([...this.#nodes.values()])
+    if (node !== undefined && teller !== undefined) {
+      const { epoch, leaderId, highWatermark } = teller.state
+      const lies = !this.isHealed && random.chance(0.3)
+      const hint = lies
+        ? { epoch: epoch + random.integer(4), leaderId: random.integer(this.plan.voters + 2), committedOffset: random.integer(100_000) }
+        : { epoch, leaderId, committedOffset: highWatermark }
+      this.#whenAwake(node, () => node.run({ type: 'hinted', ...hint }))
+    }
+    this.#later(random.between(0.1, 2) * HINT_EVERY_MS, () => this.#hint())
   }
 
   // ------------------------------------------------------------------------------------------------------------------ workload
