@@ -371,7 +371,10 @@ export class Fetcher {
 
   #refused(followed: Followed, { errorCode, logStartOffset }: PartitionAnswer): void {
     const { log } = followed.replica
-    if (errorCode === OFFSET_OUT_OF_RANGE && logStartOffset > log.logEndOffset) {
+    // The leader has nothing so old any more; or, after an unclean election, ends before an empty log begins.
+    const isEmpty = log.logStartOffset === log.logEndOffset
+    const isBehind = logStartOffset > log.logEndOffset || (isEmpty && logStartOffset >= 0 && logStartOffset < log.logEndOffset)
+    if (errorCode === OFFSET_OUT_OF_RANGE && isBehind) {
       this.#env.logger.log('warn', 'started a log anew', {
         ...nameOf(followed.replica),
         logEndOffset: log.logEndOffset,

@@ -211,6 +211,17 @@ export class Checkpoints {
     await this.#writing
   }
 
+  /** The log is empty and begins before what is stored: nothing of that may be believed. Durable when it settles. */
+  async goBackTo(offset: number): Promise<void> {
+    await this.#writing
+    const operations = await this.#catalog.deleteProducerStates(0, Number.MAX_SAFE_INTEGER)
+    this.#stored = this.#floatingState = undefined
+    this.#cleanedTo = Math.min(this.#cleanedTo, offset)
+    const empty = { closed: false, segmentBase: offset, position: 0, nextOffset: offset, maxTimestamp: -1, firstTimestamp: -1 }
+    operations.push(this.#catalog.putCheckpoint(empty), this.#catalog.putCleaned(this.#cleanedTo))
+    await this.#catalog.write(operations, { sync: true })
+  }
+
   #noteClean(): void {
     if (this.#bytesSince > 0) this.#pace.change(-1)
     this.#bytesSince = 0

@@ -512,7 +512,7 @@ export class PartitionLog {
     return this.#alone(() => cutLog(this.#cuttable(), offset))
   }
 
-  /** Gives up all records: the log is empty and begins at `offset`, behind its end. Nothing may be appended meanwhile. */
+  /** Gives up all records: the log is empty and begins at `offset`, behind its end, or before it when it is empty. Nothing may be appended meanwhile. */
   startAnewAt(offset: number): Promise<void> {
     return this.#alone(() => emptyLog(this.#cuttable(), offset))
   }

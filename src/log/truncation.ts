@@ -61,23 +61,28 @@ export async function cutLog(log: CutLog, upTo: number): Promise<void> {
   await epochs.settled()
 }
 
-/** The log is empty and begins at `offset`, which lies behind its end. */
+/** The log is empty and begins at `offset`: behind its end, or before it where it holds no records. */
 export async function emptyLog(log: CutLog, offset: number): Promise<void> {
   const { home, writer, checkpoints, epochs } = log
-  assert(offset > log.logEndOffset, `a new start at ${offset}, the log ends at ${log.logEndOffset}`)
+  const goesBack = offset < log.logEndOffset
+  assert(!goesBack || log.logStartOffset === log.logEndOffset, `a new start at ${offset}, the log holds records up to ${log.logEndOffset}`)
   await atRest(writer)
   // First: what a crash leaves of the files lies below the log start then, and goes at the next open.
-  await home.durable.setLogStartOffset(offset)
+  if (!goesBack) await home.durable.setLogStartOffset(offset)
   const removed = [...log.segments].reverse()
   log.become({ segments: [], logStartOffset: offset, logEndOffset: offset, producers: new ProducerState() })
   writer.cutTo(offset, [])
   checkpoints.drop(removed)
   epochs.change(stored => stored.clear())
   await epochs.settled()
-  if (removed.length === 0) return
-  await checkpoints.removeSegments([...removed].reverse())
-  for (const gone of removed) await gone.remove()
-  await home.disk.syncDirectory(home.directory)
+  if (removed.length > 0) {
+    await checkpoints.removeSegments([...removed].reverse())
+    for (const gone of removed) await gone.remove()
+    await home.disk.syncDirectory(home.directory)
+  }
+  if (!goesBack) return
+  await checkpoints.goBackTo(offset)
+  await home.durable.setLogStartOffset(offset)
 }
 
 async function atRest(writer: LogWriter): Promise<void> {

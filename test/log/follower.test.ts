@@ -1,5 +1,6 @@
 // What a follower does to its log besides appending: epochs that do not fit, new beginnings, cuts at the end.
 import { expect, test } from 'vitest'
+import { sleep } from '../../src/env/env.ts'
 import { setBaseOffset, setLeaderEpoch } from '../../src/protocol/batch.ts'
 import { batchOf, Lab, type LabOptions } from './lab.ts'
 
@@ -88,3 +89,36 @@ test.each(Array.from({ length: 40 }, (_, i) => i))('a power cut while a log begi
     seed,
   ),
 )
+
+test('an empty log that begins behind the end of its leader begins anew there, whenever the power goes', async () => {
+  for (let crashAfterMs = 0; crashAfterMs < 30; crashAfterMs += 1.5) {
+    await inLab(
+      async lab => {
+        for (let i = 0; i < 6; i++) {
+          lab.append(['0123456789'.repeat(5)], { leaderEpoch: 1 })
+          await lab.acked()
+        }
+        expect(lab.log.segments.length).toBeGreaterThan(1)
+        await lab.log.setLogStartOffset(6)
+        await lab.log.truncateTo(2)
+        expect(lab.log.logEndOffset).toBe(6)
+        let isDone = false
+        void lab.log.startAnewAt(1).then(
+          () => (isDone = true),
+          () => {},
+        )
+        await sleep(lab.env.clock, crashAfterMs)
+        const wasDone = isDone
+        await lab.crash({ power: true })
+        expect(lab.log.logStartOffset).toBe(lab.log.logEndOffset)
+        if (wasDone) expect([lab.verdict, lab.log.logEndOffset]).toEqual([expect.stringMatching(/new|clean/), 1])
+        if (lab.log.logEndOffset !== 1) await lab.log.startAnewAt(1)
+        lab.log.appendAsFollower(sent(1, 2, 'b'))
+        await lab.acked()
+        expect(lab.log.logEndOffset).toBe(2)
+      },
+      { config: { segmentBytes: 200 } },
+      crashAfterMs,
+    )
+  }
+})

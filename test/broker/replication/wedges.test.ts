@@ -37,4 +37,23 @@ describe('a follower', () => {
       await lab.until(() => lab.state().isr.length === 2)
       expect(await lab.values(lab.replica(2))).toEqual(['a', 'b', 'c'])
     }))
+
+  test('whose log begins behind the end of an unclean leader begins anew there', () =>
+    inLab({ brokers: 2, minInsyncReplicas: 1 }, async lab => {
+      await lab.createTopic([[1, 2]])
+      const leader = lab.replica(1)
+      await lab.acked(leader, lab.append(leader, 'a'))
+      lab.isolate(2)
+      lab.append(leader, 'b')
+      await lab.until(() => lab.state().isr.length === 1)
+      for (let i = 0; i < 10; i++) await lab.acked(leader, lab.append(leader, `b${i}`))
+      await leader.log.setLogStartOffset(8)
+      lab.isolate(1)
+      lab.isolate(2, false)
+      const unclean = await lab.elect(2, { isr: [2] })
+      await lab.acked(unclean, lab.append(unclean, 'c'))
+      lab.isolate(1, false)
+      await lab.until(() => lab.state().isr.length === 2)
+      expect(await lab.values(lab.replica(1))).toEqual(['a', 'c'])
+    }))
 })
