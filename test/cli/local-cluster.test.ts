@@ -1,5 +1,5 @@
 // `ottla start -n 3` and `ottla node …` with real processes. Needs `npm run build`, which `npm test` does first.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -25,7 +25,7 @@ interface Ready {
   readonly event: string
   readonly bootstrap: string
   readonly clusterId: string
-  readonly nodes: readonly { readonly id: number; readonly pid: number; readonly port: number }[]
+  readonly nodes: readonly { readonly id: number; readonly pid: number; readonly port: number; readonly state: string }[]
 }
 
 async function start(...args: string[]): Promise<{ running: Running; ready: Ready; bootstraps: string[] }> {
@@ -166,6 +166,25 @@ describe('a cluster of three processes', () => {
     },
     60_000,
   )
+
+  test('comes back without a node whose directory is damaged, and not at all without a majority', async () => {
+    const first = await start()
+    first.running.child.kill('SIGTERM')
+    expect(await first.running.exit).toBe(0)
+    writeFileSync(join(data, 'node-2', 'vote'), 'damaged')
+    const second = await start()
+    expect(second.ready.nodes).toMatchObject([{ state: 'running' }, { id: 2, state: 'failed', pid: null }, { state: 'running' }])
+    expect(second.running.err).toMatch(/"node":2,.*node-2 is damaged/)
+    expect((await statusFrom(second.bootstraps[0]!)).nodes[1].state).toBe('down')
+    second.running.child.kill('SIGTERM')
+    expect(await second.running.exit).toBe(0)
+    writeFileSync(join(data, 'node-3', 'vote'), 'damaged')
+    const third = await ottla(['start', '-n', '3', '--port', '0', '--data', data])
+    expect(third.code).toBe(1)
+    expect(third.err).toMatch(
+      /^ottla: the cluster did not start: node [23] ended with exit code 1, node [23] ended with exit code 1\. What it said stands above\.$/m,
+    )
+  }, 60_000)
 
   test('prefixes what its nodes log', async () => {
     const running = new Running(['start', '-n', '3', '--port', '0', '--data', data, '--log-level', 'info'])

@@ -104,6 +104,15 @@ orders           2         3  6/6      1:1 2:1
     )
   })
 
+  test('a node that came back with an empty disk follows without a vote, and that is said', () => {
+    const { quorum, ...rest } = facts({ down: [2] })
+    const back = { ...quorum!.voters[2]!, nodeId: 2 }
+    const found = statusOf({ ...rest, brokers: facts().brokers, quorum: { ...quorum!, observers: [back] } }, settings, new Map())
+    expect(found.nodes[1]).toMatchObject({ id: 2, state: 'up', role: 'observer', lostVote: true, metadataLag: 0 })
+    expect(statusText(found, { topicCount: 9 })).toMatch(/up +observer, no vote/)
+    expect(found.warnings).toEqual([expect.stringContaining('Node 2 came back with another data directory than the one that votes')])
+  })
+
   test('a broker that the others count on and that does not answer is silent', () => {
     const found = statusOf(facts(), settings, new Map([[2, null]]))
     expect(found.nodes.map(({ state }) => state)).toEqual(['up', 'silent', 'up', 'controller'])

@@ -72,12 +72,14 @@ export class LocalCluster {
     return this.members.map(({ id, state, pid }) => ({ id, state, pid: pid ?? null, port: this.#plan!.ports[id - 1]!.port }))
   }
 
-  /** Settles when all have ended. */
-  async stop(): Promise<void> {
+  /** Settles when all have ended, with those that were there. */
+  async stop(): Promise<readonly MemberProcess[]> {
     this.#stopping = true
-    for (const member of this.members) member.stop()
-    await Promise.all(this.members.map(({ gone }) => gone))
+    const there = this.members.filter(({ ended }) => ended === undefined)
+    for (const member of there) member.stop()
+    await Promise.all(there.map(({ gone }) => gone))
     if (this.#plan !== undefined) this.#write()
+    return there
   }
 
   killAll(): void {

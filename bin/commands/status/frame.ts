@@ -64,7 +64,7 @@ const PAINTS: readonly (readonly [RegExp, number])[] = [
   [/^(Without a leader|Below min|no broker answers)/, RED],
   [/^ *\d+ .* (down|silent) /, RED],
   [/(is down|does not answer|no leader)/, RED],
-  [/^(Not all replicas|Quorum: no answer|New topics get|Kept on one)/, YELLOW],
+  [/^(Not all replicas|Quorum: no answer|New topics get|Kept on one|Node \d+ came back)/, YELLOW],
   [/^\d\d:.* (is out of sync|leads)/, YELLOW],
   [/^\d\d:.* (in sync again|is up)/, GREEN],
   [/^All replicas are in sync/, GREEN],

@@ -37,6 +37,8 @@ export interface NodeStatus {
    */
   readonly state: 'up' | 'down' | 'silent' | 'controller'
   readonly role: 'leader' | 'voter' | 'observer' | null
+  /** It follows as an observer, because the voter of its id is another directory, which is gone. */
+  readonly lostVote: boolean
   /** How far its metadata log lies behind the leader's; null: not known. */
   readonly metadataLag: number | null
   /** Since the leader of the quorum heard from it; null: not known. */
@@ -107,7 +109,7 @@ function nodesOf(facts: Facts, topics: readonly TopicStatus[], loads: Loads): No
   return [...ids].sort(ascending).map(id => {
     const broker = facts.brokers.find(({ nodeId }) => nodeId === id)
     const replicas = partitions.filter(partition => partition.replicas.includes(id))
-    const { role, metadataLag, silentMs } = members.get(id) ?? { role: null, metadataLag: null, silentMs: null }
+    const { role, lostVote, metadataLag, silentMs } = members.get(id) ?? NO_MEMBER
     const isBroker = broker !== undefined || replicas.length > 0
     return {
       id,
@@ -116,6 +118,7 @@ function nodesOf(facts: Facts, topics: readonly TopicStatus[], loads: Loads): No
       rack: broker?.rack ?? null,
       state: !isBroker ? 'controller' : broker === undefined || broker.isFenced ? 'down' : loads.get(id) === null ? 'silent' : 'up',
       role,
+      lostVote,
       metadataLag,
       silentMs,
       leads: partitions.filter(({ leader }) => leader === id).length,
@@ -127,7 +130,8 @@ function nodesOf(facts: Facts, topics: readonly TopicStatus[], loads: Loads): No
   })
 }
 
-type Member = Pick<NodeStatus, 'role' | 'metadataLag' | 'silentMs'>
+type Member = Pick<NodeStatus, 'role' | 'lostVote' | 'metadataLag' | 'silentMs'>
+const NO_MEMBER: Member = { role: null, lostVote: false, metadataLag: null, silentMs: null }
 
 function membersOf({ quorum }: Facts): Map<number, Member> {
   if (quorum === null) return new Map()
@@ -138,13 +142,14 @@ function membersOf({ quorum }: Facts): Map<number, Member> {
     const heard = leader !== undefined && replica.lastFetchTimestamp >= 0
     const facts: Member = {
       role: isLeader ? 'leader' : role,
+      lostVote: role === 'observer' && quorum.voters.some(({ nodeId }) => nodeId === replica.nodeId),
       metadataLag: known ? Math.max(0, leader.logEndOffset - replica.logEndOffset) : null,
       silentMs: isLeader ? 0 : heard ? Math.max(0, leader.lastFetchTimestamp - replica.lastFetchTimestamp) : null,
     }
     return [replica.nodeId, facts] as const
   }
-  // A voter that follows as an observer (another directory under its id) is a voter first.
-  return new Map([...quorum.observers.map(member('observer')), ...quorum.voters.map(member('voter'))])
+  // A voter whose node came back with another directory stands in both lists: what is there now is the observer.
+  return new Map([...quorum.voters.map(member('voter')), ...quorum.observers.map(member('observer'))])
 }
 
 /** What nothing is wrong with yet. */
@@ -157,6 +162,8 @@ function warningsOf(nodes: readonly NodeStatus[], topics: readonly TopicStatus[]
     warnings.push(
       `New topics get ${counted(factor, 'replica')} (default.replication.factor), as was right before there were ${brokers} brokers.\n  ${remedy(wanted, settings)}`,
     )
+  for (const { id } of nodes.filter(({ lostVote }) => lostVote))
+    warnings.push(`Node ${id} came back with another data directory than the one that votes: it follows, but the quorum counts it as away.`)
   const single = topics.filter(({ replicationFactor }) => replicationFactor === 1).map(({ name }) => name)
   if (wanted > 1 && single.length > 0) warnings.push(`Kept on one broker only, and away while it is: ${some(single)}`)
   return warnings

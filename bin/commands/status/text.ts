@@ -75,11 +75,12 @@ const SILENT_MS = 1500
 /** Less is on its way. */
 const BEHIND = 100
 
-function roleText({ role, silentMs, metadataLag }: NodeStatus): string {
+function roleText({ role, lostVote, silentMs, metadataLag }: NodeStatus): string {
   if (role === null || role === 'leader') return role ?? ''
   if (silentMs === null || metadataLag === null) return `${role}, silent`
   if (silentMs > SILENT_MS) return `${role}, silent for ${durationText(silentMs)}`
-  return metadataLag > BEHIND ? `${role}, ${metadataLag} behind` : role
+  if (metadataLag > BEHIND) return `${role}, ${metadataLag} behind`
+  return lostVote ? `${role}, no vote` : role
 }
 
 /** `12 s`: how long it is ago. */
