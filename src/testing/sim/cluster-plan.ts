@@ -46,6 +46,8 @@ export interface ClusterPlan {
   readonly properties: Readonly<Record<string, string>>
   readonly topics: readonly TopicPlan[]
   readonly producers: readonly ProducerPlan[]
+  /** Of all clients: the impatient try again while the first try is still under way. */
+  readonly requestTimeoutMs: number
   readonly consumers: number
   /** Topics that come and go, and partitions that are added. */
   readonly churn: boolean
@@ -99,6 +101,7 @@ export function drawClusterPlan(random: SeededRandom): ClusterPlan {
     consumers: random.integerBetween(1, 2),
     churn: random.chance(0.3),
     groups: random.chance(0.4) ? [drawGroup(random, 0)] : [],
+    requestTimeoutMs: random.pick([400, 3000, 3000]),
     durationMs: random.integerBetween(500, 3000),
     troubles: Array.from({ length: random.integerBetween(2, 6) }, () => ({
       afterEvents: drawEventCount(random),

@@ -101,6 +101,7 @@ class ClusterSimulation {
     this.#troubles = new ClusterTroubles(world, { nodes: this.nodes, clients: CLIENT_HOSTS, plan: plan.troubles })
     this.#stage = {
       bootstrapServers: ids.map(id => `${hostOf(id)}:${CLIENT_PORT}`).join(','),
+      requestTimeoutMs: plan.requestTimeoutMs,
       history: this.history,
       topics: plan.topics,
       partitionCounts: new Map(plan.topics.map(({ name, partitions }) => [name, partitions])),

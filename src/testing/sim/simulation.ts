@@ -108,6 +108,7 @@ class Simulation {
     this.broker.onPowerCut = () => this.history.add({ type: 'powerCut' })
     this.#stage = {
       bootstrapServers: `${BROKER}:${PORT}`,
+      requestTimeoutMs: 3000,
       history: this.history,
       topics: plan.topics,
       partitionCounts: new Map(plan.topics.map(({ name, partitions }) => [name, partitions])),

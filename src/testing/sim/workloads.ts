@@ -14,8 +14,9 @@ import { identify, payloadOf, recordId } from './payload.ts'
 import type { ProducerPlan, TopicPlan } from './plan.ts'
 
 /** Impatient: a broker that is gone shall be noticed while it matters. */
-export function kafkaOf(env: Env, clientId: string, { bootstrapServers }: Pick<Stage, 'bootstrapServers'>): Kafka {
-  return new Kafka(env, { bootstrapServers, clientId, requestTimeoutMs: 3000, connectTimeoutMs: 1000 })
+export function kafkaOf(env: Env, clientId: string, o: Pick<Stage, 'bootstrapServers' | 'requestTimeoutMs'>): Kafka {
+  const { bootstrapServers, requestTimeoutMs } = o
+  return new Kafka(env, { bootstrapServers, clientId, requestTimeoutMs, connectTimeoutMs: Math.min(1000, requestTimeoutMs) })
 }
 
 /** Said before anything is written: the record is certainly not in the log. */
@@ -29,6 +30,8 @@ const CERTAIN = new Set([
 
 export interface Stage {
   readonly bootstrapServers: string
+  /** Of all clients. */
+  readonly requestTimeoutMs: number
   readonly history: History
   readonly topics: readonly TopicPlan[]
   /** What is known of the partitions: may grow. */
