@@ -198,7 +198,8 @@ async function openPlace(
     place.identity = joined.identity
     const told = new Set(book.all().map(address => address.nodeId))
     book.tell(joined.addresses.filter(address => !told.has(address.nodeId)))
-  } else {
+  } else if (o.addresses === undefined) {
+    // Whoever starts them all knows that they belong together.
     checkWelcome(identity, { addresses: book.all(), peers: network.peers }).catch((error: Error) => lifetime.giveUp(error))
   }
   return place
