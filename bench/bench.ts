@@ -4,7 +4,7 @@ import { Probe } from './native.ts'
 import { kafkaLocal, type Peer, startKafka, startOttla } from './peers.ts'
 import { Results } from './results.ts'
 
-/** The one port Apache Kafka listens on, cell after cell (its controller: 733 above). */
+/** The one port Apache Kafka listens on, cell after cell (its controller: 733 above); of several nodes the first. */
 const KAFKA_PORT = 19_451
 
 export interface BenchOptions {
@@ -57,14 +57,17 @@ export class Bench {
 
   /** Ours and Apache Kafka, started; stopped, and their data deleted, when the work is done. */
   async withPeers(
-    settings: { ottla?: readonly string[]; kafka?: readonly string[] },
+    settings: { ottla?: readonly string[]; kafka?: readonly string[]; nodeCount?: number },
     work: (peers: Peer[]) => Promise<void>,
   ): Promise<void> {
     const peers: Peer[] = []
+    const { ottla, kafka = [], nodeCount = 1 } = settings
+    // As Ottla has it by itself.
+    const minIsr = nodeCount >= 3 ? ['min.insync.replicas=2'] : []
     try {
-      peers.push(await startOttla(settings.ottla))
+      peers.push(await startOttla(ottla, nodeCount))
       const tool = kafkaLocal()
-      if (typeof tool === 'string') peers.push(await startKafka(tool, KAFKA_PORT, settings.kafka))
+      if (typeof tool === 'string') peers.push(await startKafka(tool, KAFKA_PORT, [...minIsr, ...kafka], nodeCount))
       else this.say(`not compared, ${tool.missing}`)
       await work(peers)
     } finally {

@@ -2,11 +2,20 @@
 import { type Bench, withAdmin } from './bench.ts'
 import { MODES } from './peers.ts'
 
-export async function benchLatency(bench: Bench): Promise<void> {
+export function benchLatency(bench: Bench): Promise<void> {
+  return latency(bench, 'latency', 1)
+}
+
+/** RF 3. */
+export function benchClusterLatency(bench: Bench): Promise<void> {
+  return latency(bench, 'cluster-latency', 3)
+}
+
+async function latency(bench: Bench, cell: string, nodeCount: number): Promise<void> {
   const count = bench.quick ? 1000 : 5000
   const probe = await bench.probe()
   for (const mode of MODES) {
-    await bench.withPeers(mode, async peers => {
+    await bench.withPeers({ ...mode, nodeCount }, async peers => {
       // Round 0 warms both up.
       for (let round = 0; round <= bench.rounds(3); round++) {
         for (const peer of peers) {
@@ -18,9 +27,9 @@ export async function benchLatency(bench: Bench): Promise<void> {
             `${mode.id}, round ${round}, ${peer.name}: p50 ${ms50.toFixed(3)} ms, p99 ${ms99.toFixed(2)} ms, p99.9 ${ms999.toFixed(2)} ms`,
           )
           if (round === 0) continue
-          bench.results.add(`latency.${mode.id}.p50`, peer.name, ms50)
-          bench.results.add(`latency.${mode.id}.p99`, peer.name, ms99)
-          bench.results.add(`latency.${mode.id}.p999`, peer.name, ms999)
+          bench.results.add(`${cell}.${mode.id}.p50`, peer.name, ms50)
+          bench.results.add(`${cell}.${mode.id}.p99`, peer.name, ms99)
+          bench.results.add(`${cell}.${mode.id}.p999`, peer.name, ms999)
         }
       }
     })

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type Broker, startBroker } from '../test/compat/broker.ts'
+import { type Broker, CLI, startBroker } from '../test/compat/broker.ts'
 import { ROOT } from '../test/compat/root.ts'
 import type { PeerName } from './results.ts'
 
@@ -14,12 +14,19 @@ const exec = promisify(execFile)
 export interface Peer {
   readonly name: PeerName
   readonly bootstrap: string
+  /** Of the first node. */
   readonly pid: number
+  /** Of all nodes, by id. */
+  readonly pids: readonly number[]
   readonly dataDirectory: string
   /** An orderly end; the data stay. */
   halt(): Promise<void>
   /** Starts it again on its data; settles when it takes connections. */
   start(): Promise<void>
+  /** An orderly end of one node of several. */
+  haltNode(id: number): Promise<void>
+  /** Starts it again; settles at the latest when it takes connections. */
+  startNode(id: number): Promise<void>
   /** Ends it and deletes its data. */
   stop(): Promise<void>
 }
@@ -57,9 +64,12 @@ export function kafkaLocal(): string | { missing: string } {
   return existsSync(tool) ? tool : { missing: `no kafka-local at ${tool} (say where with KAFKA_LOCAL_TOOL)` }
 }
 
-export async function startOttla(settings: readonly string[] = []): Promise<Peer> {
+export async function startOttla(settings: readonly string[] = [], nodeCount = 1): Promise<Peer> {
   const dataDirectory = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
-  const args = ['--port', '0', '--data', dataDirectory, ...settings.flatMap(setting => ['-X', setting])]
+  const nodes = nodeCount === 1 ? [] : ['-n', String(nodeCount)]
+  const args = [...nodes, '--port', '0', '--data', dataDirectory, ...settings.flatMap(setting => ['-X', setting])]
+  const pids = () => (nodeCount === 1 ? [broker.pid] : clusterPids(dataDirectory))
+  const node = (action: string, id: number) => exec(process.execPath, [CLI, 'node', action, String(id), '--data', dataDirectory])
   let broker: Broker = await startBroker(args)
   const life: Life = {
     started: Promise.resolve(),
@@ -76,21 +86,37 @@ export async function startOttla(settings: readonly string[] = []): Promise<Peer
       return broker.bootstrap
     },
     get pid() {
-      return broker.pid
+      return pids()[0]!
+    },
+    get pids() {
+      return pids()
     },
     dataDirectory,
     halt: async () => void (await broker.stop()),
     start: async () => void (broker = await startBroker(args, 120_000)),
+    haltNode: async id => void (await node('stop', id)),
+    startNode: async id => void (await node('start', id)),
     stop: () => life.stop(),
   }
 }
 
-export async function startKafka(tool: string, port: number, settings: readonly string[] = []): Promise<Peer> {
+/** As the parent of the nodes keeps it. */
+function clusterPids(dataDirectory: string): number[] {
+  const { nodes } = JSON.parse(readFileSync(join(dataDirectory, 'cluster.json'), 'utf8')) as { nodes: { pid?: number }[] }
+  return nodes.flatMap(({ pid }) => (pid === undefined ? [] : [pid]))
+}
+
+export async function startKafka(tool: string, port: number, settings: readonly string[] = [], nodeCount = 1): Promise<Peer> {
   const cluster = `bench-${port}`
   const folder = join(process.env['KAFKA_LOCAL'] ?? join(homedir(), '.cache', 'kafka-local'), 'clusters', cluster)
-  const pid = () => Number(readFileSync(join(folder, '1.pid'), 'utf8'))
+  const ids = Array.from({ length: nodeCount }, (_, i) => i + 1)
+  const pid = (id: number) => Number(readFileSync(join(folder, `${id}.pid`), 'utf8'))
+  const start = async (ids: readonly number[]) => {
+    spawn('bash', [tool, 'restart', cluster, ...ids.map(String)], { env: KAFKA_ENV, stdio: 'ignore' })
+    for (const id of ids) await listening(port + id - 1)
+  }
   await exec('bash', [tool, 'clean', cluster], { env: KAFKA_ENV }).catch(() => {})
-  const started = exec('bash', [tool, 'start', cluster, '1', String(port), ...settings], { env: KAFKA_ENV, timeout: 120_000 })
+  const started = exec('bash', [tool, 'start', cluster, String(nodeCount), String(port), ...settings], { env: KAFKA_ENV, timeout: 120_000 })
   const life: Life = {
     started,
     async stop() {
@@ -102,17 +128,19 @@ export async function startKafka(tool: string, port: number, settings: readonly 
   await started
   return {
     name: 'kafka',
-    bootstrap: `127.0.0.1:${port}`,
+    bootstrap: ids.map(id => `127.0.0.1:${port + id - 1}`).join(),
     get pid() {
-      return pid()
+      return pid(1)
     },
-    dataDirectory: join(folder, 'data-1'),
-    // The tool's own stop kills after three seconds; what is measured next may depend on an orderly end.
-    halt: () => endProcess(pid(), 90_000),
-    async start() {
-      spawn('bash', [tool, 'restart', cluster, '1'], { env: KAFKA_ENV, stdio: 'ignore' })
-      await listening(port)
+    get pids() {
+      return ids.map(pid)
     },
+    dataDirectory: nodeCount === 1 ? join(folder, 'data-1') : folder,
+    // The tool's own stop kills after three seconds; what is measured next may depend on an orderly end. The last controllers alone never find one.
+    halt: async () => void (await Promise.all(ids.map(id => endProcess(pid(id), 90_000)))),
+    start: () => start(ids),
+    haltNode: id => endProcess(pid(id), 90_000),
+    startNode: id => start([id]),
     stop: () => life.stop(),
   }
 }
@@ -171,6 +199,14 @@ export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+export function cpuSecondsOfAll({ pids }: Peer): number {
+  return pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0)
+}
+
+export function residentMegabytesOfAll({ pids }: Peer): number {
+  return pids.reduce((sum, pid) => sum + residentMegabytes(pid), 0)
 }
 
 export function residentMegabytes(pid: number): number {

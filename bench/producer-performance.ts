@@ -10,18 +10,20 @@ export interface Load {
   readonly records: number
   readonly recordBytes: number
   readonly batchBytes: number
+  /** Default 1. */
+  readonly acks?: '1' | 'all'
   /** Records a second; undefined: as fast as it goes. */
   readonly throughput?: number
 }
 
 export async function producerPerformance(tool: string, peer: Peer, load: Load): Promise<{ megabytesPerSecond: number; p99Ms: number }> {
-  const { topic, records, recordBytes, batchBytes, throughput = -1 } = load
+  const { topic, records, recordBytes, batchBytes, acks = '1', throughput = -1 } = load
   const { stdout } = await exec(
     'bash',
     [
       ...[tool, 'run', 'org.apache.kafka.tools.ProducerPerformance', '--topic', topic, '--num-records', String(records)],
       ...['--record-size', String(recordBytes), '--throughput', String(throughput), '--producer-props'],
-      ...[`bootstrap.servers=${peer.bootstrap}`, 'acks=1', `batch.size=${batchBytes}`, 'linger.ms=5'],
+      ...[`bootstrap.servers=${peer.bootstrap}`, `acks=${acks}`, `batch.size=${batchBytes}`, 'linger.ms=5'],
     ],
     { env: { ...process.env, KAFKA_VERSION }, timeout: 300_000, maxBuffer: 1 << 24 },
   )

@@ -2,9 +2,9 @@
 import type { Kafka } from '../src/index.ts'
 
 /** Closes the client at its end. */
-export async function roundTrip(kafka: Kafka, topic: string): Promise<void> {
+export async function roundTrip(kafka: Kafka, topic: string, o: { replicationFactor?: number } = {}): Promise<void> {
   try {
-    await kafka.admin().createTopics([{ name: topic, numPartitions: 1 }])
+    await kafka.admin().createTopics([{ name: topic, numPartitions: 1, ...o }])
     const producer = kafka.producer({ acks: -1, lingerMs: 0 })
     await producer.send({ topic, partition: 0, key: null, value: Buffer.from('first') })
     const consumer = kafka.consumer()

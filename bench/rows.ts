@@ -17,12 +17,20 @@ const modes = [
   ['paged', 'page cache'],
 ] as const
 
-function load(cell: string, what: string): Row[] {
+function load(cell: string, what: string, ratio = 1.2): Row[] {
   return modes.flatMap(([mode, how]): Row[] => [
-    { id: `${cell}.${mode}.rate`, what: `${what}, ${how}`, unit: 'MB/s', better: 'higher', ratio: 1.2 },
+    { id: `${cell}.${mode}.rate`, what: `${what}, ${how}`, unit: 'MB/s', better: 'higher', ratio },
     { id: `${cell}.${mode}.cpu`, what: `${what}, ${how}`, unit: 'broker CPU-s/GB', better: 'lower', ratio: 0.5 },
     { id: `${cell}.${mode}.p99`, what: `${what}, ${how}`, unit: 'p99 ms', better: 'lower' },
     { id: `${cell}.${mode}.rss`, what: `${what}, ${how}`, unit: 'RSS MB then', better: 'lower' },
+  ])
+}
+
+function latency(cell: string, what: string): Row[] {
+  return modes.flatMap(([mode, how]): Row[] => [
+    { id: `${cell}.${mode}.p50`, what: `${what}, ${how}`, unit: 'p50 ms', better: 'lower', ratio: 0.5 },
+    { id: `${cell}.${mode}.p99`, what: `${what}, ${how}`, unit: 'p99 ms', better: 'lower', ratio: 0.33 },
+    { id: `${cell}.${mode}.p999`, what: `${what}, ${how}`, unit: 'p99.9 ms', better: 'lower' },
   ])
 }
 
@@ -71,11 +79,7 @@ export const ROWS: readonly Row[] = [
   ...inProcess('disk', 'on disk'),
   ...load('produce', 'produce 1 KiB × 16 partitions, acks=1'),
   ...load('produce-small', 'produce 100 B × 16 partitions, acks=1'),
-  ...modes.flatMap(([mode, how]): Row[] => [
-    { id: `latency.${mode}.p50`, what: `one in flight, 100 B, acks=all, ${how}`, unit: 'p50 ms', better: 'lower', ratio: 0.5 },
-    { id: `latency.${mode}.p99`, what: `one in flight, 100 B, acks=all, ${how}`, unit: 'p99 ms', better: 'lower', ratio: 0.33 },
-    { id: `latency.${mode}.p999`, what: `one in flight, 100 B, acks=all, ${how}`, unit: 'p99.9 ms', better: 'lower' },
-  ]),
+  ...latency('latency', 'one in flight, 100 B, acks=all'),
   ...catchUp('warm', 'catch-up read, 1 KiB × 16 partitions, page cache warm'),
   ...catchUp('cold', 'catch-up read, 1 KiB × 16 partitions, page cache cold'),
   { id: 'tail.without', what: 'produce at 40 MB/s, nobody reads', unit: 'broker CPU-s/GB', better: 'lower' },
@@ -103,6 +107,24 @@ export const ROWS: readonly Row[] = [
   { id: 'partitions.restart', what: '10,000 partitions: process start → all have a leader', unit: 's', better: 'lower', ratio: 0.1 },
   { id: 'idle.rss', what: 'idle, no topic', unit: 'RSS MB', better: 'lower', limit: 80 },
   { id: 'idle.cpu', what: 'idle, no topic', unit: 'CPU % of a core', better: 'lower' },
+  { id: 'cluster-start.time', what: 'start of 3 nodes → first record acked by all and read', unit: 'ms', better: 'lower', ratio: 0.06 },
+  { id: 'cluster-start.rss', what: 'start of 3 nodes → first record acked by all and read', unit: 'RSS MB then', better: 'lower' },
+  {
+    id: 'cluster-in-process.first',
+    what: '3 nodes in process, in memory → first record acked and read',
+    unit: 'ms',
+    better: 'lower',
+    limit: 50,
+  },
+  { id: 'cluster-in-process.again', what: '3 nodes in process, another cluster in that process', unit: 'ms', better: 'lower', limit: 50 },
+  ...load('cluster-produce', '3 nodes: produce 1 KiB × 16 partitions, RF 3, acks=all', 1.5),
+  ...load('cluster-produce-small', '3 nodes: produce 100 B × 16 partitions, RF 3, acks=all', 1.5),
+  ...latency('cluster-latency', '3 nodes: one in flight, 100 B, RF 3, acks=all'),
+  { id: 'cluster-partitions.create', what: '3,000 partitions RF 3: created → all replicas in sync', unit: 's', better: 'lower' },
+  { id: 'cluster-partitions.rss', what: '3,000 partitions RF 3', unit: 'RSS MB of 3 nodes', better: 'lower' },
+  { id: 'cluster-partitions.restart', what: '3,000 partitions RF 3: start of a node → all replicas in sync', unit: 's', better: 'lower' },
+  { id: 'cluster-idle.rss', what: '3 nodes idle, no topic', unit: 'RSS MB of 3 nodes', better: 'lower' },
+  { id: 'cluster-idle.cpu', what: '3 nodes idle, no topic', unit: 'CPU % of a core a node', better: 'lower', limit: 1 },
 ]
 
 export const rowOf = (id: string): Row => {

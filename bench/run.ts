@@ -3,20 +3,21 @@
 import { parseArgs } from 'node:util'
 import { Bench } from './bench.ts'
 import { benchCatchUp } from './catch-up.ts'
+import { benchClusterPartitions } from './cluster-partitions.ts'
 import { benchCommits } from './commits.ts'
 import { benchCompaction } from './compaction.ts'
 import { benchConsume } from './consume.ts'
 import { benchGroups } from './groups.ts'
-import { benchIdle } from './idle.ts'
-import { benchLatency } from './latency.ts'
+import { benchClusterIdle, benchIdle } from './idle.ts'
+import { benchClusterLatency, benchLatency } from './latency.ts'
 import { benchPartitions } from './partitions.ts'
 import { stopAll } from './peers.ts'
-import { benchProduce, benchProduceSmall } from './produce.ts'
+import { benchClusterProduce, benchClusterProduceSmall, benchProduce, benchProduceSmall } from './produce.ts'
 import { report } from './report.ts'
 import { savedFigures, table } from './results.ts'
 import { benchSessions } from './sessions.ts'
-import { benchStart } from './start.ts'
-import { benchStartInProcess } from './start-in-process.ts'
+import { benchClusterStart, benchStart } from './start.ts'
+import { benchClusterInProcess, benchStartInProcess } from './start-in-process.ts'
 import { benchTail } from './tail.ts'
 
 const CELLS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
@@ -34,6 +35,13 @@ const CELLS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   compaction: benchCompaction,
   partitions: benchPartitions,
   idle: benchIdle,
+  'cluster-start': benchClusterStart,
+  'cluster-in-process': benchClusterInProcess,
+  'cluster-produce': benchClusterProduce,
+  'cluster-produce-small': benchClusterProduceSmall,
+  'cluster-latency': benchClusterLatency,
+  'cluster-partitions': benchClusterPartitions,
+  'cluster-idle': benchClusterIdle,
 }
 const NAMES = Object.keys(CELLS)
 
@@ -43,7 +51,7 @@ const HELP = `npm run bench [-- options]
   --quick            one short round of each: a trial, kept out of the report
   --report           afterwards, write docs/PERFORMANCE.md and its picture from the newest figures
   --report-only      the same without measuring
-Results are printed, and written to bench/results/. All of it takes 30 to 40 minutes. Apache Kafka needs kafka-local (KAFKA_LOCAL_TOOL, default
+Results are printed, and written to bench/results/. All of it takes an hour. Apache Kafka needs kafka-local (KAFKA_LOCAL_TOOL, default
 ../shared/tools/kafka-local) and java; latency, catch-up and tail need gcc and librdkafka.
 `
 

@@ -25,3 +25,14 @@ export async function benchStartInProcess(bench: Bench): Promise<void> {
     }
   }
 }
+
+/** Three nodes in one process, in memory. */
+export async function benchClusterInProcess(bench: Bench): Promise<void> {
+  for (let round = 0; round < bench.rounds(5); round++) {
+    const { stdout } = await exec(process.execPath, [built('bench/in-process-child.js'), 'cluster'])
+    const { firstMs, againMs } = JSON.parse(stdout) as InProcessFigures
+    bench.results.add('cluster-in-process.first', 'ottla', firstMs)
+    for (const ms of againMs) bench.results.add('cluster-in-process.again', 'ottla', ms)
+    bench.say(`round ${round + 1}: first ${firstMs.toFixed(1)} ms, then ${againMs.map(ms => ms.toFixed(1)).join(', ')}`)
+  }
+}
