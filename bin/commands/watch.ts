@@ -11,7 +11,8 @@ export interface WatchOptions extends ClientOptions {
   readonly intervalMs: string
 }
 
-const ANSWER_TIMEOUT_MS = 1500
+/** A broker that needs longer may be paused: another one is asked while there is time for a look (status/observer.ts). */
+const ANSWER_TIMEOUT_MS = 800
 const KEPT = 200
 const TOPICS_SHOWN = 50
 

@@ -14,9 +14,11 @@ export interface ObserverOptions {
   readonly onLook: (seen: readonly Seen[]) => void
 }
 
-const LOOK_TIMEOUT_MS = 1500
-const LOAD_TIMEOUT_MS = 1000
+const LOOK_TIMEOUT_MS = 2500
+const LOAD_TIMEOUT_MS = 1500
 const LOAD_EVERY_MS = 2000
+/** A busy broker may miss one. */
+const FAILURES_OF_SILENCE = 2
 const SETTINGS_EVERY_MS = 10_000
 /** Asking the end of each log is cheap, but not of every log of a large cluster. */
 const MOST_COUNTED = 2000
@@ -32,6 +34,8 @@ export class Observer {
   /** Brokers that are being asked for their load, or for the ends of their logs. */
   readonly #asking = new Set<string>()
   readonly #loadedAtMs = new Map<number, number>()
+  /** In a row, of asking for the load. */
+  readonly #failures = new Map<number, number>()
   #facts: Facts | undefined
   #settings: Settings = NO_SETTINGS
   #settingsAtMs = Number.NEGATIVE_INFINITY
@@ -96,12 +100,16 @@ export class Observer {
     for (const { nodeId, isFenced } of facts.brokers) {
       if (isFenced) {
         this.#loads.delete(nodeId)
+        this.#failures.delete(nodeId)
         continue
       }
       if (facts.atMs - (this.#loadedAtMs.get(nodeId) ?? 0) > LOAD_EVERY_MS) {
         this.#once(`load ${nodeId}`, async () => {
           this.#loadedAtMs.set(nodeId, Date.now())
-          this.#loads.set(nodeId, await askLoad(this.#admin, nodeId, { timeoutMs: LOAD_TIMEOUT_MS }).catch(() => null))
+          const load = await askLoad(this.#admin, nodeId, { timeoutMs: LOAD_TIMEOUT_MS }).catch(() => null)
+          const failures = load === null ? (this.#failures.get(nodeId) ?? 0) + 1 : 0
+          this.#failures.set(nodeId, failures)
+          if (load !== null || failures >= FAILURES_OF_SILENCE) this.#loads.set(nodeId, load)
         })
       }
       this.#once(`ends ${nodeId}`, () => this.#askEnds(facts, nodeId))
