@@ -18,7 +18,7 @@ function program(forked: readonly ChildProcess[]): Command {
     .version(version(), '-V, --version', 'print the version')
     .addHelpText(
       'after',
-      `${EXIT_CODES}\n\nFirst steps:\n  ottla start\n  ottla produce greetings      (type a line, Ctrl-D ends)\n  ottla consume greetings --from-beginning`,
+      `${EXIT_CODES}\n\nFirst steps:\n  ottla start                  (or a cluster: ottla start -n 3)\n  ottla produce greetings      (type a line, Ctrl-D ends)\n  ottla consume greetings --from-beginning`,
     )
   addStart(ottla, forked)
   addNode(ottla)
