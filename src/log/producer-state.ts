@@ -2,13 +2,14 @@
 // of order (KIP-98, KIP-360; Kafka's ProducerAppendInfo, ProducerStateEntry, ProducerStateManager).
 //
 // A leader judges a batch (judge) before it writes and applies it (apply). Followers and recovery only apply: what stands in the log was judged.
-//   - A batch whose sequences are exactly those of one of the producer's last 5 batches, in the same epoch, is a duplicate: the producer gets the
+//   - A batch whose sequences are exactly those of one of the producer's last 10 batches, in the same epoch, is a duplicate: the producer gets the
 //     first answer again, and nothing is stored.
 //   - A lower epoch than the known one is fenced. A higher one starts at sequence 0 and forgets the batches of the old.
 //   - In one epoch each batch starts where the last one ended; after 2^31-1 comes 0. After a transaction marker that raised the epoch: at 0.
 //   - A producer nobody remembers may start anywhere: its state may have expired, or its records may be gone.
 //   - While a producer has a transaction open here, its batches must be transactional.
-// A moved log start forgets no producer, as in Kafka since KIP-360. We differ from Kafka: a snapshot keeps all 5 batches (Kafka: the last) and the
+// A moved log start forgets no producer, as in Kafka since KIP-360. We differ from Kafka: 10 batches are remembered, not 5, since a producer whose leader
+// moves may have five in flight to the old one and five to the new; a snapshot keeps all of them (Kafka: the last) and the
 // transactions whose marker is not replicated yet (Kafka: none), so a restart answers retries like the process before it.
 
 import {
@@ -65,7 +66,7 @@ export type Judgement =
   | { readonly type: 'duplicate'; readonly of: RememberedBatch }
   | { readonly type: 'reject'; readonly errorCode: number; readonly errorMessage: string }
 
-export const REMEMBERED_BATCHES = 5
+export const REMEMBERED_BATCHES = 10
 /** With fewer producers none is forgotten for want of room (producer-budget.ts), and nobody asks which was silent longest. */
 const ORDERED_FROM = 500
 const MAX_SEQUENCE = 0x7fffffff
