@@ -139,8 +139,8 @@ function addPartition(ottla: Command): void {
     .addHelpText(
       'after',
       `
-A partition whose only copy is damaged has no leader, and serves nothing, until it is elected with --unclean: then what is left of it counts, and new
-records go on from there. Its damaged bytes are kept in logs/set-aside of the broker's data directory.`,
+A partition whose last sound copy is damaged, or lost with its broker, has no leader, and serves nothing, until it is elected with --unclean: then what
+is left counts, and new records go on from there. Damaged bytes are kept in logs/set-aside of the broker's data directory.`,
     )
     .action(async options => (await import('./partition.ts')).elect(options))
 }

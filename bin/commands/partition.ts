@@ -39,7 +39,7 @@ function advice(type: 'preferred' | 'unclean', failed: readonly Election[], lead
   if (type === 'unclean') return 'No broker with a copy of it is running: start one.'
   if (failed.every(result => (leaders.get(nameOf(result)) ?? -1) >= 0))
     return 'They keep the leaders they have. The first of their replicas is not there or not in sync yet; see: ottla cluster status'
-  return 'Where the only copy is damaged, --unclean elects what is left of it.'
+  return 'No broker with a sound copy is running: start the brokers that have one. Where none is left, --unclean elects what there is; records that it lacks are lost.'
 }
 
 function nameOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {

@@ -90,8 +90,8 @@ export async function describe(name: string, options: ClientOptions): Promise<vo
 function aboutLeaderless(name: string, partitions: readonly number[]): string {
   const which = partitions.length === 1 ? `Partition ${partitions[0]} has` : `Partitions ${partitions.join(', ')} have`
   const only = partitions.length === 1 ? ` --partition ${partitions[0]}` : ''
-  return `${which} no leader: no broker with a sound copy is running. Start the brokers that are missing. Where all run, the last copy is damaged (the
-log of its broker says how): give up what was damaged, and go on with the rest, by
+  return `${which} no leader: no broker with a sound copy is running. Start the brokers that are missing. Where one of them is gone for good, or the
+last copy is damaged (the log of its broker says how), give up what is lost, and go on with the rest, by
   ottla partition elect --unclean --topic ${name}${only}\n`
 }
 
