@@ -291,7 +291,7 @@ export class Cluster implements AsyncDisposable {
    * @throws AssertionError the rules that broke, with the facts
    */
   async check(): Promise<void> {
-    await this.#held(() => this.#rules.check([...this.#nodes.values()]))
+    await this.#held(() => this.#rules.check([...this.#nodes.values()], this.#env.clock))
     this.#rules.report(() => this.#describe())
   }
 

@@ -4,7 +4,10 @@ import { createServer, connect as dial } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
+import { memoryEnv } from '../../src/env/memory/env.ts'
 import { Kafka } from '../../src/index/kafka.ts'
+import { Connection } from '../../src/net/connection.ts'
+import { UnregisterBroker } from '../../src/protocol/api/64-unregister-broker.ts'
 import { type Cluster, startCluster } from '../../src/testing/cluster.ts'
 
 const logger = { log: () => {} }
@@ -259,6 +262,33 @@ test('a fault that makes no sense says what to do', async () => {
   )
 })
 
+test('a node that stops by itself is reported', async () => {
+  const cluster = await startCluster()
+  const [host, port] = cluster.nodes[0]!.bootstrapServers.split(':')
+  const env = memoryEnv({ logger })
+  const connection = await Connection.open(env, { host: host!, port: Number(port), clientId: 'test', timeoutMs: 1000 })
+  // Who is thought to be dead is unregistered, and learns of it when it goes on.
+  await cluster.pause(3)
+  const unregister = () => connection.request(UnregisterBroker, { brokerId: 3 }, { timeoutMs: 5000 })
+  await cluster.waitFor('node 3 is unregistered', async () => (await unregister()).errorCode === 0)
+  connection.close()
+  await cluster.resume(3)
+  await cluster.waitFor('node 3 has stopped', () => cluster.nodes[2]!.state === 'failed')
+  await expect(cluster.close()).rejects.toThrow(/a node stops only when it is told to: node 3 stopped: .*unregistered/)
+})
+
+test('a node that cannot start ends the whole start, and nothing is left of the others', async () => {
+  const giveBack = await listen(0)
+  try {
+    const nodeConfig = { 2: { listeners: `PLAINTEXT://127.0.0.1:${giveBack.port}` } }
+    await expect(startCluster({ nodeConfig })).rejects.toMatchObject({ code: 'EADDRINUSE' })
+    const left = () => process.getActiveResourcesInfo().filter(name => name.startsWith('TCP')).length
+    await vi.waitFor(() => expect(left()).toBe(1), { timeout: 2000 })
+  } finally {
+    await giveBack()
+  }
+})
+
 test('a configuration that cannot be is refused before anything starts', async () => {
   await expect(startCluster({ nodes: 0 })).rejects.toThrow(/nodes must be a whole number from 1/)
   await expect(startCluster({ config: { 'num.partition': '1' } })).rejects.toThrow(/num\.partition/)
@@ -282,11 +312,14 @@ test('nodes have a configuration each: brokers without a voice, racks', async ()
 })
 
 /** Takes the port, or fails. @returns gives it back */
-function listen(port: number): Promise<() => Promise<void>> {
+function listen(port: number): Promise<(() => Promise<void>) & { port: number }> {
   const server = createServer()
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, '127.0.0.1', () => resolve(() => new Promise(done => server.close(() => done()))))
+    server.listen(port, '127.0.0.1', () => {
+      const giveBack = () => new Promise<void>(done => server.close(() => done()))
+      resolve(Object.assign(giveBack, { port: (server.address() as { port: number }).port }))
+    })
   })
 }
 

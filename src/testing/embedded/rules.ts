@@ -1,11 +1,23 @@
 // What must be true of a cluster, whatever was done to it (docs/ARCHITECTURE.md, rules that must never break): looked at now and then while it lives, and
 // in full when it is asked for. Every rule that broke is told, in the words of the rule, with the facts.
-import type { Node } from '../../broker/node.ts'
+import type { Broker } from '../../broker/broker.ts'
+import type { LocalReplica } from '../../broker/local-replica.ts'
+import { type Clock, sleep } from '../../env/env.ts'
 import type { MetadataImage, PartitionImage, TopicImage } from '../../metadata/image.ts'
 import { recordsOf } from '../../metadata/snapshot.ts'
 import { AssertionError } from '../../util/assert.ts'
 import { Invariants } from '../sim/invariants.ts'
 import { firstDifference, lastValues, type StoredLog } from './stored-log.ts'
+
+/** A node that runs, as far as it is looked at. */
+export interface RunningNode {
+  readonly nodeId: number
+  readonly image: MetadataImage
+  readonly quorum: { readonly isLeader: boolean; readonly epoch: number }
+  /** -1: it is no broker. */
+  readonly brokerEpoch: number
+  readonly broker: Pick<Broker, 'nodeId' | 'replicas'>
+}
 
 /** One node, as far as it can be looked at. */
 export interface Witness {
@@ -13,7 +25,7 @@ export interface Witness {
   /** Counts its processes. */
   readonly life: number
   /** Undefined while it does not run, or is being started. */
-  readonly node: Node | undefined
+  readonly node: RunningNode | undefined
   /** Its disk is not as it left it: it is being started. */
   readonly isOpening: boolean
   logOf(topic: string, partition: number): StoredLog
@@ -21,6 +33,9 @@ export interface Witness {
 
 /** More are not told one by one. */
 const MAX_TOLD = 20
+/** What changes while it is looked at may look broken: it is looked at again. */
+const LOOKS = 3
+const LOOK_AGAIN_MS = 50
 
 export class Rules {
   readonly #leadersOfReplicas = new Map<string, string>()
@@ -53,12 +68,20 @@ export class Rules {
   }
 
   /** At all of them, and at their disks. */
-  async check(witnesses: readonly Witness[]): Promise<void> {
+  async check(witnesses: readonly Witness[], clock: Clock): Promise<void> {
     for (const witness of witnesses) this.look(witness)
     this.#compareImages(witnesses)
-    const newest = newestImage(witnesses)
-    if (newest === undefined) return
-    for (const topic of [...newest.topics.values()]) for (const state of topic.partitions) await this.#compareLogs(witnesses, topic, state)
+    const copies = copiesOf(witnesses)
+    for (const { topicId, partitions } of [...(newestImage(witnesses)?.topics.values() ?? [])]) {
+      for (const { partition } of partitions) {
+        let difference = await differenceOf(witnesses, copies, { topicId, partition })
+        for (let looks = 1; difference !== undefined && looks < LOOKS; looks++) {
+          await sleep(clock, LOOK_AGAIN_MS)
+          difference = await differenceOf(witnesses, copiesOf(witnesses), { topicId, partition })
+        }
+        if (difference !== undefined) this.broke('logs of in-sync replicas are equal below the high watermark', difference)
+      }
+    }
   }
 
   /** @throws AssertionError with all that broke so far */
@@ -71,7 +94,7 @@ export class Rules {
     throw error
   }
 
-  #lookAtController({ nodeId, quorum }: Node): void {
+  #lookAtController({ nodeId, quorum }: RunningNode): void {
     if (!quorum.isLeader) return
     const before = this.#controllers.get(quorum.epoch)
     if (before === undefined) this.#controllers.set(quorum.epoch, nodeId)
@@ -94,7 +117,7 @@ export class Rules {
   }
 
   #compareImages(witnesses: readonly Witness[]): void {
-    const byOffset = new Map<number, Node>()
+    const byOffset = new Map<number, RunningNode>()
     for (const { node } of witnesses) {
       if (node === undefined) continue
       const other = byOffset.get(node.image.offset)
@@ -111,39 +134,60 @@ export class Rules {
         )
     }
   }
+}
 
-  /** Members of an in-sync set hold the same below the high watermark, whether they run or not. */
-  async #compareLogs(witnesses: readonly Witness[], topic: TopicImage, state: PartitionImage): Promise<void> {
-    const { partition, isr, leaderEpoch } = state
-    let endOffset = 0
-    let from = 0
-    let compacts = false
-    let flushesFirst = true
-    for (const { node } of witnesses) {
-      if (node === undefined || node.brokerEpoch === -1) continue
-      for (const replica of node.broker.replicas.all()) {
-        if (replica.topicId !== topic.topicId || replica.partition !== partition) continue
-        // Of another leadership: what it shows may have been another in-sync set's.
-        if (replica.leaderEpoch === leaderEpoch) endOffset = Math.max(endOffset, replica.highWatermark)
-        if (isr.includes(node.nodeId)) from = Math.max(from, replica.log.logStartOffset)
-        compacts ||= replica.log.config.cleanupPolicy.includes('compact')
-        flushesFirst &&= replica.log.config.flushMessages === 1
-      }
-    }
-    if (endOffset <= from) return
-    const members = witnesses.filter(({ id, node, isOpening }) => isr.includes(id) && !isOpening && (node !== undefined || flushesFirst))
-    const [first, ...others] = members
-    for (const other of others) {
-      const [one, two] = [first!.logOf(topic.name, partition), other.logOf(topic.name, partition)]
-      const range = { from, to: endOffset }
-      const difference = compacts ? await differentValues(one, two, range) : await firstDifference(one, two, range)
-      if (difference !== undefined)
-        this.broke(
-          'logs of in-sync replicas are equal below the high watermark',
-          `${topic.name}-${partition}, nodes ${first!.id} and ${other.id} of in-sync ${list(isr)}, offsets ${from} to ${endOffset}: ${difference}`,
-        )
+/** Of the nodes that run, by topic id and partition. */
+type Copies = ReadonlyMap<string, readonly { readonly nodeId: number; readonly replica: LocalReplica }[]>
+
+function copiesOf(witnesses: readonly Witness[]): Copies {
+  const copies = new Map<string, { nodeId: number; replica: LocalReplica }[]>()
+  for (const { node } of witnesses) {
+    if (node === undefined || node.brokerEpoch === -1) continue
+    for (const replica of node.broker.replicas.all()) {
+      const key = `${replica.topicId} ${replica.partition}`
+      const found = copies.get(key)
+      if (found === undefined) copies.set(key, [{ nodeId: node.nodeId, replica }])
+      else found.push({ nodeId: node.nodeId, replica })
     }
   }
+  return copies
+}
+
+/** Members of an in-sync set hold the same below the high watermark, whether they run or not. @returns what is wrong, in words */
+async function differenceOf(
+  witnesses: readonly Witness[],
+  copies: Copies,
+  { topicId, partition }: { readonly topicId: string; readonly partition: number },
+): Promise<string | undefined> {
+  const topic = newestImage(witnesses)?.topicsById.get(topicId)
+  const state = topic?.partitions[partition]
+  if (topic === undefined || state === undefined) return undefined
+  const { isr } = state
+  const { from, to, compacts, flushesFirst } = agreedRange(copies.get(`${topicId} ${partition}`) ?? [], state)
+  if (to <= from) return undefined
+  const members = witnesses.filter(({ id, node, isOpening }) => isr.includes(id) && !isOpening && (node !== undefined || flushesFirst))
+  const [first, ...others] = members
+  for (const other of others) {
+    const [one, two] = [first!.logOf(topic.name, partition), other.logOf(topic.name, partition)]
+    const difference = await (compacts ? differentValues : firstDifference)(one, two, { from, to })
+    if (difference !== undefined)
+      return `${topic.name}-${partition}, nodes ${first!.id} and ${other.id} of in-sync ${list(isr)}, offsets ${from} to ${to}: ${difference}`
+  }
+  return undefined
+}
+
+/** From the latest log start to the highest high watermark that anybody shows. */
+function agreedRange(copies: NonNullable<ReturnType<Copies['get']>>, { isr, leaderEpoch }: PartitionImage) {
+  const range = { from: 0, to: 0, compacts: false, flushesFirst: true }
+  for (const { nodeId, replica } of copies) {
+    const { config, logStartOffset } = replica.log
+    // Of another leadership: what it shows may have been another in-sync set's.
+    if (replica.leaderEpoch === leaderEpoch) range.to = Math.max(range.to, replica.highWatermark)
+    if (isr.includes(nodeId)) range.from = Math.max(range.from, logStartOffset)
+    range.compacts ||= config.cleanupPolicy.includes('compact')
+    range.flushesFirst &&= config.flushMessages === 1
+  }
+  return range
 }
 
 /** Of those that run, who has applied most. */

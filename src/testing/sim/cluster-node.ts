@@ -13,7 +13,7 @@ export const CLIENT_PORT = 9092
 export const INTERNAL_PORT = 9192
 const DIRECTORY = '/data'
 const SECRET = 'the same for all'
-/** Between two tries of a node that could not start because others were away. */
+/** Between two tries of a node that could not start because others were away, or for want of room. */
 const AGAIN_MS = 100
 
 export const hostOf = (id: number): string => `node-${id}`
@@ -37,6 +37,8 @@ export class ClusterNode {
   #closing: Promise<void> | undefined
   /** The disk was told to fail: a node that stops for it does as it should. How long it stays down then. */
   #expectedDownMs: number | undefined
+  /** The last one that met a disk without room. */
+  #crowdedLife = 0
   /** Counts starts: which life it is, or will be. */
   life = 0
 
@@ -95,6 +97,7 @@ export class ClusterNode {
 
   start(): void {
     const life = ++this.life
+    if (this.host.storage.full !== false) this.#crowdedLife = life
     const { world } = this.#o
     const env = life === 1 ? world.env(hostOf(this.id)) : world.restart(hostOf(this.id))
     this.#closing = undefined
@@ -112,6 +115,15 @@ export class ClusterNode {
   breakDisk(o: DiskFault & { readonly downMs: number }): void {
     this.host.storage.failNext({ operation: o.operation, path: o.path, code: 'EIO' })
     this.#expectedDownMs = o.downMs
+  }
+
+  /** No file takes a byte for so long. A node that cannot start, or set damaged bytes aside, for want of room is started again. */
+  crowdDisk(ms: number): void {
+    this.host.storage.full = 'files'
+    this.#crowdedLife = this.life
+    this.#o.world.schedule(ms, 'heal', () => {
+      this.host.storage.full = false
+    })
   }
 
   /** The disk works again; a failure that was not met is forgotten, one that was met has its consequences. */
@@ -170,7 +182,8 @@ export class ClusterNode {
   #stopped(life: number, reason: string): void {
     if (this.life !== life || !this.host.running) return
     if (this.#expectedDownMs !== undefined) this.kill({ power: true, silent: false, downMs: this.#expectedDownMs })
-    else if (isForWantOfOthers(reason)) this.kill({ power: false, silent: false, downMs: AGAIN_MS })
+    else if (isForWantOfOthers(reason) || (this.#crowdedLife === life && reason.includes('ENOSPC')))
+      this.kill({ power: false, silent: false, downMs: AGAIN_MS })
     else this.#o.fail(`${hostOf(this.id)}: ${reason}`)
   }
 }

@@ -33,6 +33,8 @@ export type ClusterTrouble =
   | { readonly type: 'slowLink'; readonly aim: Aim; readonly delayMs: number; readonly jitterMs: number; readonly ms: number }
   | { readonly type: 'slowDisk'; readonly aim: Aim; readonly factor: number; readonly ms: number }
   | ({ readonly type: 'brokenDisk'; readonly aim: Aim; readonly downMs: number } & DiskFault)
+  /** No file takes a byte until this has passed; the databases live on what is kept for them. */
+  | { readonly type: 'crowdedDisk'; readonly aim: Aim; readonly ms: number }
   | { readonly type: 'clockJump'; readonly aim: Aim; readonly offsetMs: number }
 
 export interface ClusterPlan {
@@ -162,6 +164,7 @@ function drawClusterTrouble(random: SeededRandom): ClusterTrouble {
   if (way < 0.87) return { type: 'disconnect', aim, way: random.pick(['reset', 'reset', 'forget', 'half-open'] as const) }
   if (way < 0.9) return { type: 'slowLink', aim, delayMs: random.integerBetween(5, 150), jitterMs: random.integerBetween(0, 200), ms }
   if (way < 0.94) return { type: 'slowDisk', aim, factor: random.integerBetween(2, 30), ms }
-  if (way < 0.98) return { type: 'brokenDisk', aim, ...random.pick(STOPPING_FAULTS), downMs }
+  if (way < 0.97) return { type: 'brokenDisk', aim, ...random.pick(STOPPING_FAULTS), downMs }
+  if (way < 0.985) return { type: 'crowdedDisk', aim, ms }
   return { type: 'clockJump', aim, offsetMs: random.integerBetween(-1, 1) * random.pick([50, 5000, 600_000]) }
 }

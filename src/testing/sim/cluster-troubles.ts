@@ -93,6 +93,9 @@ export class ClusterTroubles {
       case 'brokenDisk':
         victim.breakDisk(trouble)
         break
+      case 'crowdedDisk':
+        victim.crowdDisk(trouble.ms)
+        break
       case 'clockJump':
         host.wallOffsetMs = trouble.offsetMs
     }

@@ -28,7 +28,7 @@ export class Invariants {
     this.#leaders = leaders
   }
 
-  check(broker: Broker, life: number): void {
+  check(broker: Pick<Broker, 'nodeId' | 'replicas'>, life: number): void {
     for (const replica of broker.replicas.all()) {
       const last = this.#looks.get(replica)
       if (last === undefined) this.#looks.set(replica, this.#firstLook(replica))
