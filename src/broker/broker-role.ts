@@ -23,7 +23,7 @@ import type { Lifetime } from './lifetime.ts'
 import type { ClientTraffic } from './load-meter.ts'
 import type { Member } from './member.ts'
 import { NodeBroker } from './node-broker.ts'
-import { Registration } from './registration.ts'
+import { Registration, untilAnswered } from './registration.ts'
 import { Replicas } from './replicas.ts'
 import type { ReplicationWorld } from './replication.ts'
 import { RetentionTask } from './retention.ts'
@@ -73,11 +73,12 @@ export async function openBrokerRole(env: Env, o: BrokerRoleOptions): Promise<Br
   )
   const store = await LogStore.open(env, { directory, meta, clean: identity.clean, maxFiles: env.net.maxFiles, fail })
   lifetime.owns('log store', () => store.close())
-  const ruin = (replica: { topicId: Uuid; partition: number }) => {
+  const ruin = (replica: { topicId: Uuid; partition: number }, isStill: () => boolean) => {
     const { brokerEpoch } = registration
     // Not registered yet: the registration says it. Closing: the next one does.
     if (brokerEpoch === -1 || lifetime.closing) return
-    controller.ruinReplica({ brokerId: nodeId, brokerEpoch, ...replica }).catch((error: Error) => {
+    const tell = async () => (isStill() ? controller.ruinReplica({ brokerId: nodeId, brokerEpoch, ...replica }) : undefined)
+    untilAnswered(env, tell).catch((error: Error) => {
       if (!(error instanceof KafkaError)) fail(error)
     })
   }
@@ -91,7 +92,7 @@ export async function openBrokerRole(env: Env, o: BrokerRoleOptions): Promise<Br
       return { log: settings, minInsyncReplicas: settings.minInsyncReplicas }
     },
     room: diskRoom,
-    ruin: (topicId, partition) => ruin({ topicId, partition }),
+    ruin: (topicId, partition, isStill) => ruin({ topicId, partition }, isStill),
     roleChanged: replica => groups.roleChanged(replica),
     world: replicationWorld(member, registration),
     follower: followerSettings(config),

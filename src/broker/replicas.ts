@@ -53,8 +53,8 @@ export interface ReplicasOptions {
   readonly store: LogStore
   readonly settingsOf: (topic: string) => TopicSettings
   readonly room: ProduceRoom
-  /** The controller is told that our copy lost something; the partition is leaderless once that is agreed on. */
-  readonly ruin: (topicId: Uuid, partition: number) => void
+  /** The controller is told that our copy lost something, however long that takes; the partition is led elsewhere, or by nobody, once it is agreed on. */
+  readonly ruin: (topicId: Uuid, partition: number, isStill: () => boolean) => void
   /** A leadership of ours began (the replica's `leader` is set) or ended. */
   readonly roleChanged?: (replica: LocalReplica) => void
   readonly world: ReplicationWorld
@@ -381,7 +381,7 @@ export class Replicas {
       slot.corruptSince = verdict === 'corrupt' ? slot.wanted?.leaderEpoch : undefined
       slot.replica = new LocalReplica({ topic, topicId, partition, log, world: this.#world })
       this.#followers.opened(topicId, partition)
-      if (again) ruin(topicId, partition)
+      if (again) ruin(topicId, partition, () => slot.corruptSince !== undefined)
     } finally {
       this.#opening.leave()
     }
