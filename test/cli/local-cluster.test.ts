@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { choosePorts } from '../../bin/commands/local/ports.ts'
 import { ottla, Running } from './processes.ts'
 
 let folder: string
@@ -199,6 +200,32 @@ describe('a cluster of three processes', () => {
     expect(lines.filter(line => !/^node [123] \| /.test(line))).toEqual([])
   }, 60_000)
 })
+
+test('nodes of several machines find each other by the same voters and secret; a broker joins, and one with another secret does not', async () => {
+  const ports = await choosePorts({ nodeCount: 4, port: 0, before: [] })
+  const voters = ports.slice(0, 3).map(({ internalPort }, i) => `${i + 1}@127.0.0.1:${internalPort}`)
+  writeFileSync(join(folder, 'secret'), 'all of them know this\n')
+  writeFileSync(join(folder, 'other'), 'nobody knows this one\n')
+  const at = (id: number, secret = 'secret') => {
+    const { port, internalPort } = ports[id - 1]!
+    const place = ['--node-id', String(id), '--port', String(port), '--internal-port', String(internalPort)]
+    return ['start', '--json', ...place, '--data', join(folder, `${id}-${secret}`), '--cluster-secret-file', join(folder, secret)]
+  }
+  const nodes = [1, 2, 3].map(id => new Running([...at(id), '--controller-quorum-voters', voters.join()]))
+  started.push(...nodes)
+  for (const running of nodes) await running.prints('\n', 30_000)
+  const join1 = ['--join', `127.0.0.1:${ports[0]!.internalPort}`]
+  const stranger = await ottla([...at(4, 'other'), ...join1])
+  expect(stranger.code).toBe(1)
+  expect(stranger.err).toMatch(/Node 4 cannot join its cluster by .*it does not know the cluster secret/)
+  const fourth = new Running([...at(4), ...join1])
+  started.push(fourth)
+  await fourth.prints('\n', 30_000)
+  const { port, internalPort } = ports[3]!
+  expect(JSON.parse(fourth.out)).toMatchObject({ event: 'ready', bootstrap: `127.0.0.1:${port}`, nodes: [{ id: 4, port, internalPort }] })
+  const status = await statusFrom(`127.0.0.1:${port}`)
+  expect([status.quorum.voters, status.quorum.observers]).toEqual([[1, 2, 3], [4]])
+}, 60_000)
 
 describe('what a cluster refuses', () => {
   test.each<[string[], RegExp]>([
