@@ -33,7 +33,7 @@ import { firstAtOrAfter, firstWithMaxTimestamp, type OffsetRange, type Timestamp
 import { type CutLog, cutLog, emptyLog } from './truncation.ts'
 import { type UnpackBudget, validateBatch } from './validate.ts'
 import { readSent } from './verify.ts'
-import type { DamagedLogError, LogSlice, ReadBounds } from './walk.ts'
+import { DamagedLogError, type LogSlice, type ReadBounds } from './walk.ts'
 import { isFull, LogWriter, type WriterOwner } from './writer.ts'
 
 export type { AppendResult } from './append-result.ts'
@@ -589,10 +589,10 @@ export class PartitionLog {
     for (const segment of this.#segments) await segment.retire()
   }
 
-  /** An error leaves the log half changed: the node stops. */
+  /** An error leaves the log half changed: the node stops. But damage that was there is met before anything is changed. */
   #alone<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#exclusive.then(work)
-    this.#exclusive = result.catch((error: Error) => this.#fail(error))
+    this.#exclusive = result.catch((error: Error) => (error instanceof DamagedLogError ? this.#damaged(error) : this.#fail(error)))
     return result
   }
 }

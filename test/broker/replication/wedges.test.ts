@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { sleep } from '../../../src/env/env.ts'
 import { NONE } from '../../../src/protocol/errors.ts'
+import { batchOf } from '../../log/lab.ts'
 import { inLab } from './lab.ts'
 
 describe('a follower', () => {
@@ -55,5 +56,26 @@ describe('a follower', () => {
       lab.isolate(1, false)
       await lab.until(() => lab.state().isr.length === 2)
       expect(await lab.values(lab.replica(1))).toEqual(['a', 'c'])
+    }))
+
+  test('that meets damage where it is to be cut does not stop its node: what is left is filled from the leader', () =>
+    inLab({ brokers: 2, minInsyncReplicas: 1 }, async lab => {
+      await lab.createTopic([[1, 2]])
+      for (let i = 0; i < 6; i++) await lab.acked(lab.replica(1), lab.append(lab.replica(1), `${i}`))
+      lab.isolate(1)
+      const other = await lab.elect(2, { isr: [2] })
+      lab.append(other, 'lost')
+      await lab.until(() => other.log.flushedOffset === 7)
+      lab.isolate(2)
+      lab.isolate(1, false)
+      const leader = await lab.elect(1, { isr: [1] })
+      await lab.acked(leader, lab.append(leader, '6'))
+      const file = await lab.broker(2).env.disk.open('data/logs/t-0/00000000000000000000.log', 'readWrite')
+      const at = 3 * batchOf(['3']).length
+      await new Promise<void>(resolve => file.write([Buffer.from([1])], at, () => resolve()))
+      await file.close()
+      lab.isolate(2, false)
+      await lab.until(() => lab.state().isr.length === 2)
+      expect(await lab.values(lab.replica(2))).toEqual(['0', '1', '2', '3', '4', '5', '6'])
     }))
 })
