@@ -1,5 +1,12 @@
 // A leader of one partition as a conversation: what it is told, a line each, and what it does about it.
-import { becomeLeader, hasEnoughReplicas, type LeaderReplica, type ReplicaEffect, type ReplicaEvent, step } from '../../../src/broker/replica.ts'
+import {
+  becomeLeader,
+  hasEnoughReplicas,
+  type LeaderReplica,
+  type ReplicaEffect,
+  type ReplicaEvent,
+  step,
+} from '../../../src/broker/replica.ts'
 import type { IsrMember } from '../../../src/broker/replication.ts'
 import { errorName } from '../../../src/protocol/errors.ts'
 
