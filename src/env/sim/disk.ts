@@ -144,7 +144,7 @@ class SimFile implements DiskFile {
     process.world.trace.bytes(bytes)
     this.#size = Math.max(this.#size, position + bytes.length)
     this.#underWay++
-    const fault = storage.fault('write', this.#path)
+    const fault = storage.fault('write', this.#path, position + bytes.length <= this.#node.bytes.size)
     // A refused write may have left its first part.
     const kept = fault === undefined ? bytes : bytes.subarray(0, random.integer(bytes.length + 1))
     const change = { type: 'write', position, bytes: kept } as const

@@ -257,9 +257,16 @@ export class SimStorage {
     this.#faults.length = 0
   }
 
-  /** What is wrong with an operation that starts now. */
-  fault(operation: FaultyOperation, path: string): EnvError | undefined {
-    if (this.full !== false && (operation === 'write' || operation === 'open' || (operation === 'batch' && this.full === true))) {
+  /**
+   * What is wrong with an operation that starts now.
+   * @param inPlace  a write of bytes that the file has already: it needs no space
+   */
+  fault(operation: FaultyOperation, path: string, inPlace = false): EnvError | undefined {
+    if (
+      this.full !== false &&
+      !inPlace &&
+      (operation === 'write' || operation === 'open' || (operation === 'batch' && this.full === true))
+    ) {
       return new EnvError('ENOSPC', `${operation} ${path}: no space left (simulated)`)
     }
     const index = this.#faults.findIndex(({ fault }) => fault.operation === operation && path.includes(fault.path ?? ''))

@@ -182,7 +182,7 @@ export class ClusterNode {
   #stopped(life: number, reason: string): void {
     if (this.life !== life || !this.host.running) return
     if (this.#expectedDownMs !== undefined) this.kill({ power: true, silent: false, downMs: this.#expectedDownMs })
-    else if (isForWantOfOthers(reason) || (this.#crowdedLife === life && reason.includes('ENOSPC')))
+    else if (isForWantOfOthers(reason) || (this.#crowdedLife === life && reason.includes('no space left')))
       this.kill({ power: false, silent: false, downMs: AGAIN_MS })
     else this.#o.fail(`${hostOf(this.id)}: ${reason}`)
   }
