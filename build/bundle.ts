@@ -1,5 +1,5 @@
 // Puts the program and the JavaScript it depends on into one script, dist/bundle/ottla.cjs, which bin/bundled.ts loads; what is native stays
-// outside. The last step of the build, run from dist/build: bundle, the package's entries dist/index.js and dist/testing.js, and the compiled code for this Node.
+// outside. What gossip stands on becomes a script of its own, dist/bundle/gossip.cjs, loaded when a node gossips (src/gossip/load.ts). The last step of the build, run from dist/build: bundle, the package's entries dist/index.js and dist/testing.js, and the compiled code for this Node.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -11,6 +11,7 @@ const DIST = dirname(dirname(fileURLToPath(import.meta.url)))
 const ROOT = dirname(DIST)
 const BUNDLE = join(DIST, 'bundle')
 const ENTRY = 'ottla-entry'
+const GOSSIP_FILE = join(ROOT, 'src/gossip/libp2p.ts')
 const PRECOMPILED_FILE = join(ROOT, 'src/protocol/precompiled.ts')
 const ENTRY_FILE = join(ROOT, `${ENTRY}.cjs`)
 
@@ -40,6 +41,7 @@ const entry: Plugin = {
     if (id === ENTRY) return ENTRY_FILE
     // The ES form of it, which does not look for its native part.
     if (id === 'msgpackr') return this.resolve('msgpackr/unpack', importer, { skipSelf: true })
+    if (id === './libp2p.ts' && importer?.includes('gossip')) return { id: './gossip.cjs', external: true }
     // Finds its binary from its own folder.
     if (id === './binding' && importer?.includes('classic-level')) return { id: 'classic-level/binding.js', external: true }
     return null
@@ -57,9 +59,7 @@ async function bundle(): Promise<void> {
     platform: 'node',
     transform: { target: 'node20.19' },
     plugins: [entry],
-    onwarn(warning) {
-      throw new Error(warning.message)
-    },
+    onwarn: refuse,
   })
   const { output } = await build.generate({ format: 'cjs', sourcemap: true, codeSplitting: false, dynamicImportInCjs: false })
   const [chunk] = output
@@ -69,6 +69,16 @@ async function bundle(): Promise<void> {
   const source = `(function (module, require, __filename, __dirname) { const exports = module.exports; ${ascii(chunk.code)}\n})`
   writeFileSync(join(BUNDLE, 'ottla.cjs'), `${source}\n//# sourceMappingURL=ottla.cjs.map\n`)
   writeFileSync(join(BUNDLE, 'ottla.cjs.map'), chunk.map!.toString())
+}
+
+/** A node loads it beside its own script, without libp2p's 107 packages. */
+async function bundleGossip(): Promise<void> {
+  const build = await rolldown({ cwd: ROOT, input: GOSSIP_FILE, platform: 'node', transform: { target: 'node20.19' }, onwarn: refuse })
+  await build.write({ file: join(BUNDLE, 'gossip.cjs'), format: 'cjs', minify: true, codeSplitting: false, dynamicImportInCjs: false })
+}
+
+function refuse(warning: { readonly message: string }): never {
+  throw new Error(warning.message)
 }
 
 /** What `import 'ottla'` loads, or another of the package's names. What it exports is what the module of the same name does. */
@@ -97,6 +107,7 @@ function ascii(code: string): string {
 }
 
 await bundle()
+await bundleGossip()
 await writeEntry({ file: 'index.js', module: 'src/index.js', part: 'library' })
 await writeEntry({ file: 'testing.js', module: 'src/index/testing.js', part: 'testing' })
 compileAhead()

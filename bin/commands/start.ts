@@ -87,7 +87,7 @@ interface Run {
 async function runNode({ start: options, ready, end }: Run): Promise<void> {
   const { startNode } = await import('../../src/index/start-node.ts')
   const leaveLean = stayLean()
-  const node = await Promise.race([startNode(options), end])
+  const node = await Promise.race([startNode({ ...options, gossip: true }), end])
   // Told to end while it looks for the others, or reads its logs: it has promised nothing to anybody, and what is open is as safe as after a crash.
   if (node === undefined) return
   await ready(node)

@@ -1,6 +1,6 @@
 // Where the other nodes listen for this one: what the configuration, the embedding program or the data directory says at start; from then on what nodes
 // register. Voters are watched, so that their end is noticed; a voter watches brokers too, for it may be the controller that has to fence them.
-import { EnvError, type Kv } from '../env/env.ts'
+import { type Clock, EnvError, type Kv, sleep } from '../env/env.ts'
 import type { ImageChange } from '../metadata/image.ts'
 import type { Peers } from '../net/peers.ts'
 import { RPC_CLUSTER_INFO } from '../net/rpc-methods.ts'
@@ -9,6 +9,7 @@ import type { KnownAddress } from './formation.ts'
 import { type KnownNetwork, networkOperation } from './known-nodes.ts'
 
 export interface AddressBookOptions {
+  readonly clock: Clock
   readonly self: KnownAddress
   readonly peers: Peers
   readonly meta: Kv
@@ -19,6 +20,9 @@ export interface AddressBookOptions {
 
 /** How long a node has to answer where it is said to be. */
 const EXAMINATION_MS = 1000
+/** One node is looked for so often, and so many at one time, whatever is said. */
+const EXAMINATION_REST_MS = 2000
+const MAX_EXAMINED = 32
 
 export class AddressBook {
   readonly #o: AddressBookOptions
@@ -80,13 +84,15 @@ export class AddressBook {
   /** Somebody says that a node is there. Believed when it does not answer where it was, and does there. */
   hinted({ nodeId, host, port }: KnownAddress): void {
     const known = this.#addresses.get(nodeId)
-    if (nodeId === this.#o.self.nodeId || this.#examined.has(nodeId) || (known?.host === host && known.port === port)) return
+    if (nodeId === this.#o.self.nodeId || (known?.host === host && known.port === port)) return
+    if (this.#examined.has(nodeId) || this.#examined.size >= MAX_EXAMINED || this.#closed) return
     this.#examined.add(nodeId)
     this.#examine({ nodeId, host, port }, known)
       .catch((error: Error) => {
         if (!(error instanceof EnvError || error instanceof KafkaError || error instanceof ProtocolError)) this.#o.fail(error)
       })
-      .finally(() => this.#examined.delete(nodeId))
+      .then(() => sleep(this.#o.clock, EXAMINATION_REST_MS))
+      .then(() => this.#examined.delete(nodeId))
   }
 
   async #examine(hinted: KnownAddress, known: KnownAddress | undefined): Promise<void> {

@@ -1,10 +1,11 @@
-// A node's part in gossip (src/gossip): it begins a moment after the node serves, asks the others on the internal listener where theirs is, and looks for
+// A node's part in gossip (src/gossip): it begins a moment after the node is in its cluster, asks the others on the internal listener where theirs is, and looks for
 // itself at what it hears: a leader of the metadata log that it does not know is asked, an address that is new is tried. Nothing waits for it and nothing
 // counts on it; where it cannot be had the node goes without.
 import type { Config } from '../config.ts'
 import { type Env, EnvError, type Timer } from '../env/env.ts'
 import { Gossip, type OpenGossipNetwork, SUSPECT_MS } from '../gossip/gossip.ts'
 import type { Hint } from '../gossip/hints.ts'
+import { libp2pGossip } from '../gossip/load.ts'
 import type { Neighbour } from '../gossip/neighbours.ts'
 import type { RpcSender } from '../net/rpc.ts'
 import { RPC_GOSSIP } from '../net/rpc-methods.ts'
@@ -19,12 +20,17 @@ export interface GossipDoor extends Pick<LoadMeterOptions, 'usage'> {
   readonly open: OpenGossipNetwork
 }
 
+/** Nothing is loaded before a node gossips. */
+export function libp2pDoor(usage: GossipDoor['usage']): GossipDoor {
+  return { open: libp2pGossip(), usage }
+}
+
 export interface GossipingOptions extends GossipDoor, Pick<LoadMeterOptions, 'directory' | 'traffic'> {
   readonly config: Config
   readonly member: Member
 }
 
-/** What comes with it is loaded when the first clients have been served, and not by all nodes of a machine at one time. */
+/** A start takes less, so that loading what comes with it holds up nobody; and not all nodes of a machine load it at one time. */
 const BEGIN_AFTER_MS = 500
 /** Those that were not heard are asked again where they are. */
 const ASK_EVERY_MS = 5000
@@ -75,8 +81,7 @@ export class Gossiping {
     const { identity, incarnationId, network, publisher, quorum, internalListener } = member
     const { nodeId, clusterId } = identity
     const { host } = internalListener!
-    const partitionsLed = traffic && (() => partitionsLedBy(nodeId, publisher))
-    const meter = new LoadMeter(this.#env, { usage, traffic, directory, partitionsLed })
+    const meter = new LoadMeter(this.#env, { usage, traffic, directory, partitionsLed: () => partitionsLedBy(nodeId, publisher) })
     try {
       this.#gossip = await Gossip.open(this.#env, {
         nodeId,

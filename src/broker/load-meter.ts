@@ -17,9 +17,9 @@ export interface ClientTraffic {
 
 export interface LoadMeterOptions {
   readonly usage: () => ProcessUsage
-  /** Undefined on a node that is no broker; so is the next. */
-  readonly traffic: (() => ClientTraffic) | undefined
-  readonly partitionsLed: (() => number) | undefined
+  /** Undefined while the node is no broker. */
+  readonly traffic: () => ClientTraffic | undefined
+  readonly partitionsLed: () => number
   readonly directory: string
 }
 
@@ -55,7 +55,7 @@ export class LoadMeter {
     return {
       receivedBytesPerSecond: perSecond('receivedBytes'),
       sentBytesPerSecond: perSecond('sentBytes'),
-      partitionsLed: this.#o.partitionsLed?.(),
+      partitionsLed: now.traffic && this.#o.partitionsLed(),
       connections: now.traffic?.connections,
       cpuShare: Math.max(0, now.cpuMs - before.cpuMs) / (1000 * seconds),
       residentBytes: this.#o.usage().residentBytes,
@@ -64,7 +64,7 @@ export class LoadMeter {
   }
 
   #read(): Reading {
-    return { at: this.#env.clock.now(), cpuMs: this.#o.usage().cpuMs, traffic: this.#o.traffic?.() }
+    return { at: this.#env.clock.now(), cpuMs: this.#o.usage().cpuMs, traffic: this.#o.traffic() }
   }
 
   #askDisk(now: number): void {

@@ -33,6 +33,8 @@ export interface MemberOptions {
   readonly diskRoom: DiskRoom
   /** Told where this node's internal listener is bound; gives those of the others. Stronger than the configuration. */
   readonly addresses: ((own: KnownAddress) => Promise<readonly KnownAddress[]>) | undefined
+  /** Called as soon as its parts are there: what is agreed on is not known yet, and the others may have to be found. */
+  readonly entered?: (member: Member) => void
 }
 
 export interface Member {
@@ -143,12 +145,7 @@ export async function openMember(env: Env, o: MemberOptions): Promise<Member> {
       local !== undefined,
     )
   }
-  await publisher.start(quorum)
-  if (!alone) {
-    await patiently(env, applyAllAgreed(env, controller, publisher), 'waited for the metadata log')
-    book?.caughtUp()
-  }
-  return {
+  const member: Member = {
     identity,
     incarnationId,
     alone,
@@ -163,6 +160,13 @@ export async function openMember(env: Env, o: MemberOptions): Promise<Member> {
       return voters.filter(id => !gone.has(id)).length <= voters.length / 2
     },
   }
+  o.entered?.(member)
+  await publisher.start(quorum)
+  if (!alone) {
+    await patiently(env, applyAllAgreed(env, controller, publisher), 'waited for the metadata log')
+    book?.caughtUp()
+  }
+  return member
 }
 
 /** The internal listener, the others' addresses, and a cluster to be in. */
@@ -183,7 +187,7 @@ async function openPlace(
   const own = { nodeId, host: listener.advertisedHost, port: network.port }
   if (!isKnownByName(listener))
     env.logger.log('warn', 'told other nodes that this one is localhost: set internal.host for other machines', own)
-  const book = new AddressBook({ self: own, peers: network.peers, meta, network: stored, fail: lifetime.fail })
+  const book = new AddressBook({ clock: env.clock, self: own, peers: network.peers, meta, network: stored, fail: lifetime.fail })
   lifetime.owns('address book', async () => book.close())
   const place: Place = { identity, incarnationId, network, book, own }
   network.onRequest(RPC_CLUSTER_INFO, async () => [

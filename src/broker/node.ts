@@ -130,8 +130,16 @@ async function openNode(env: Env, options: NodeOptions, lifetime: Lifetime): Pro
   lifetime.owns('meta', () => meta.close())
   const floorBytes = config['log.dir.free.bytes.min']
   const diskRoom = new DiskRoom(env, { directory, floorBytes, reserveBytes, fail: lifetime.fail })
-  const member = await openMember(env, { config, directory, meta, lifetime, addresses, diskRoom })
-  const role = hasRole(config, 'broker')
+  let role: BrokerRole | undefined
+  let gossiping: Gossiping | undefined
+  const entered = (member: Member) => {
+    if (options.gossip === undefined || !config['gossip.enable'] || member.network === undefined) return
+    const gossip = new Gossiping(env, { ...options.gossip, config, member, directory, traffic: () => role?.traffic() })
+    gossiping = gossip
+    lifetime.owns('gossip', () => gossip.close())
+  }
+  const member = await openMember(env, { config, directory, meta, lifetime, addresses, diskRoom, entered })
+  role = hasRole(config, 'broker')
     ? await openBrokerRole(env, { config, directory, meta, lifetime, member, listeners, diskRoom })
     : undefined
   if (role === undefined) {
@@ -143,10 +151,5 @@ async function openNode(env: Env, options: NodeOptions, lifetime: Lifetime): Pro
     clusterId: member.identity.clusterId,
     ...(role === undefined ? {} : { brokerEpoch: role.brokerEpoch }),
   })
-  const gossiping =
-    options.gossip !== undefined && config['gossip.enable'] && member.network !== undefined
-      ? new Gossiping(env, { ...options.gossip, config, member, directory, traffic: role?.traffic })
-      : undefined
-  lifetime.owns('gossip', () => gossiping?.close())
   return new Node({ member, role, gossiping, lifetime })
 }

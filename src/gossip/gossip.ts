@@ -57,8 +57,10 @@ export interface GossipOptions extends Omit<GossipNetworkOptions, 'received' | '
 /** A longer hint is neither sent nor heard. */
 export const MAX_HINT_BYTES = 16 * 1024
 /** A node that was not heard for so long may be gone; whoever counts on it has better means to know. */
-export const SUSPECT_MS = 5000
+export const SUSPECT_MS = 10_000
 const DIGEST_EVERY_MS = 1000
+/** Of a node that has no clients at the moment, and whose metadata stands still. */
+const QUIET_DIGEST_EVERY_MS = 3000
 /** Announcements of one node are so far apart; what happens in between goes with the next one. */
 const ANNOUNCEMENT_REST_MS = 100
 /** Several nodes join at once, and one digest is enough for them. */
@@ -75,6 +77,7 @@ export class Gossip {
   #announcementTimer: Timer | undefined
   #announcedAt = Number.NEGATIVE_INFINITY
   #foreignCount = 0
+  #toldMetadata: MetadataHint | undefined
   #isClosed = false
 
   /** @throws what the network's opening does */
@@ -136,9 +139,13 @@ export class Gossip {
 
   #tellDigest(): void {
     if (this.#isClosed) return
-    this.#publish({ type: 'digest', ...this.#head(), ...this.#o.metadata(), ...this.#o.state(this.#network.port) })
+    const metadata = this.#o.metadata()
+    const state = this.#o.state(this.#network.port)
+    this.#publish({ type: 'digest', ...this.#head(), ...metadata, ...state })
+    const everyMs = isQuiet(state.load) && isSame(metadata, this.#toldMetadata) ? QUIET_DIGEST_EVERY_MS : DIGEST_EVERY_MS
+    this.#toldMetadata = metadata
     this.#digestTimer?.cancel()
-    this.#digestTimer = this.#env.clock.setTimer(DIGEST_EVERY_MS, () => this.#tellDigest())
+    this.#digestTimer = this.#env.clock.setTimer(everyMs, () => this.#tellDigest())
   }
 
   #greet(): void {
@@ -170,4 +177,12 @@ export class Gossip {
     if (hint.type === 'digest' && hint.gossip !== undefined) this.know({ nodeId: hint.nodeId, ...hint.gossip })
     this.#o.heard(hint)
   }
+}
+
+function isQuiet({ receivedBytesPerSecond = 0, sentBytesPerSecond = 0 }: Digest['load']): boolean {
+  return receivedBytesPerSecond + sentBytesPerSecond === 0
+}
+
+function isSame(a: MetadataHint, b: MetadataHint | undefined): boolean {
+  return a.epoch === b?.epoch && a.leaderId === b.leaderId && a.committedOffset === b.committedOffset
 }

@@ -54,12 +54,13 @@ class LocalNetwork implements GossipNetwork {
   }
 
   get peerCount(): number {
-    return this.#bus.reachableFrom(this).length
+    return this.#isClosed ? 0 : this.#bus.reachableFrom(this).length
   }
 
   know(_address: GossipAddress): void {}
 
   publish(payload: Uint8Array): void {
+    if (this.#isClosed) return
     const bytes = Buffer.from(payload)
     for (const other of this.#bus.reachableFrom(this)) this.#env.clock.turn(() => other.receive(Buffer.from(bytes)))
   }

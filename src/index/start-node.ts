@@ -1,5 +1,6 @@
 // One node in this process, with real doors or in memory. What is not needed is not loaded: a node in memory never loads LevelDB.
 import { resolve } from 'node:path'
+import type { GossipDoor } from '../broker/gossiping.ts'
 import type { Node } from '../broker/node.ts'
 import { parseConfig } from '../config.ts'
 import type { Env, Logger } from '../env/env.ts'
@@ -17,6 +18,11 @@ export interface StartNodeOptions {
   readonly onUnknownKey?: (key: string, sentence: string) => void
   /** Default: warnings and errors to stderr. */
   readonly logger?: Logger
+  /**
+   * The other nodes of its cluster are other processes, so that gossip is worth what it costs: some 20 MB, and the optional package libp2p. It begins
+   * when the node has started. Default: false; `ottla start` says true. `gossip.enable` of `config` forbids it.
+   */
+  readonly gossip?: boolean
   /** Ends a start that waits for the other nodes of its cluster. */
   readonly signal?: AbortSignal
 }
@@ -53,6 +59,7 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Running
     config,
     directory,
     reserveBytes: memory ? 0 : RESERVE_BYTES,
+    ...(options.gossip === true ? { gossip: await gossipDoor() } : {}),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   })
   const [first] = node.listeners
@@ -74,6 +81,11 @@ function withListeners({ config = {}, port, memory }: StartNodeOptions): Record<
   if (config['process.roles']?.trim() === 'controller') return { ...config }
   if (port === undefined && config['listeners'] !== undefined) return { ...config }
   return { ...config, listeners: `PLAINTEXT://127.0.0.1:${port ?? (memory === true ? 0 : 9092)}` }
+}
+
+async function gossipDoor(): Promise<GossipDoor> {
+  const [{ libp2pDoor }, { processUsage }] = await Promise.all([import('../broker/gossiping.ts'), import('../env/real/process.ts')])
+  return libp2pDoor(processUsage)
 }
 
 /** What two databases need to open on a disk that is full. */

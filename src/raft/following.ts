@@ -36,12 +36,16 @@ export function onHint(step: Step, { epoch, leaderId, committedOffset }: RaftEve
   const { state, now } = step
   const { log } = state
   if (state.role === 'leader' || leaderId === state.nodeId || !state.voters.some(({ nodeId }) => nodeId === leaderId)) return
-  if (epoch > state.epoch || (epoch === state.epoch && state.leaderId === -1)) {
+  if (epoch < state.epoch) return
+  if (leaderId !== state.leaderId) {
+    if (epoch === state.epoch && state.leaderId !== -1) return
     const { endOffset: fetchOffset, flushedOffset } = log
     send(step, leaderId, { type: 'fetch', fetchOffset, lastEpoch: lastEpochOf(log), flushedOffset, highWatermark: state.highWatermark })
-  } else if (epoch === state.epoch && leaderId === state.leaderId && committedOffset > state.highWatermark) {
+  } else if (epoch > state.epoch || committedOffset > state.highWatermark) {
     const askedAt = state.askAt - state.fetchTimeoutMs / 2
-    if (now >= askedAt + HINT_REST_MS) state.askAt = now
+    if (state.wasHurried || now < askedAt + HINT_REST_MS) return
+    state.wasHurried = true
+    state.askAt = now
   }
 }
 
@@ -115,6 +119,7 @@ function isExpected(state: RaftState, { from, epoch }: { readonly from: number; 
 
 function wasAnswered({ state, now }: Step): void {
   state.hasFetched = true
+  state.wasHurried = false
   state.fetchDeadline = now + state.fetchTimeoutMs
   state.askAt = now
 }

@@ -48,6 +48,7 @@ export function loseLeader(state: RaftState): void {
   state.role = state.isVoter ? 'unattached' : 'observer'
   state.leaderId = -1
   state.hasAsked = false
+  state.wasHurried = false
   state.hasFetched = false
   state.receiving = undefined
   state.fetchDeadline = NEVER

@@ -51,6 +51,8 @@ export interface RaftState {
   hasAsked: boolean
   /** When it is asked (again). */
   askAt: number
+  /** On a hint, before the answer. Not twice: every question takes the place of the one before, and starts its wait for news anew. */
+  wasHurried: boolean
   /** The leader answered in this epoch. */
   hasFetched: boolean
   /** The parts of a snapshot that came so far. */
@@ -120,6 +122,7 @@ export function createRaft(o: RaftOptions): RaftState {
     fetchDeadline: Number.POSITIVE_INFINITY,
     hasAsked: false,
     askAt: Number.POSITIVE_INFINITY,
+    wasHurried: false,
     hasFetched: false,
     receiving: undefined,
     nextToAsk: 0,

@@ -1,5 +1,6 @@
 // Several real nodes on simulated hosts, and our own client: what many nodes do together is tested on virtual time. Deadlines are generous and in
 // virtual time; what a test waits for is a condition, and what was there instead stands in the failure.
+import type { GossipDoor } from '../../src/broker/gossiping.ts'
 import { Node } from '../../src/broker/node.ts'
 import { Kafka } from '../../src/client/kafka.ts'
 import { parseConfig } from '../../src/config.ts'
@@ -22,6 +23,8 @@ export interface ClusterOptions {
   readonly brokers?: readonly number[]
   /** Of all nodes. */
   readonly properties?: Readonly<Record<string, string>>
+  /** Default: they do not gossip. */
+  readonly gossip?: GossipDoor
 }
 
 export class TestCluster {
@@ -87,7 +90,8 @@ export class TestCluster {
   async startWith(id: number, properties: Readonly<Record<string, string>>, directory = '/data'): Promise<Node> {
     const host = this.world.host(hostOf(id))
     const env = host.running ? host.env : this.world.restart(hostOf(id))
-    const node = await Node.open(env, { config: parseConfig(properties), directory })
+    const { gossip } = this.#options
+    const node = await Node.open(env, { config: parseConfig(properties), directory, ...(gossip && { gossip }) })
     this.#nodes.set(id, node)
     node.failed.then(error => {
       this.#nodes.delete(id)
