@@ -11,6 +11,7 @@ import { type Broker, startBroker } from './broker.ts'
 import { buildSuites, type Suite } from './checks.ts'
 import { type Check, type Client, expectEqual, expectTrue, type World } from './client.ts'
 import { dumpLogCheck, openJava } from './clients/java.ts'
+import { javaNodesChecks } from './clients/java-nodes.ts'
 import { openKcat } from './clients/kcat.ts'
 import { type LibraryOptions, openLibrary } from './clients/library.ts'
 import { openOttla } from './clients/ottla.ts'
@@ -31,7 +32,7 @@ const HELP = `npm run compat [-- options]
   --bootstrap host:port   check this broker instead of starting our own
   --node-command COMMAND  with --bootstrap, for the checks of failover: COMMAND kill|stop|start ID does that to node 1, 2 or 3 of it
   --only a,b              these clients alone: kcat, java (or "java 3.9.1"), librdkafka, kafkajs, platformatic, ottla, franz-go, sarama, kafka-python
-  --checks text           those checks alone whose name has this text ("group:", "Kafka Connect")
+  --checks text           those checks alone whose name has this text ("group:", "failover:", "nodes:", "Kafka Connect")
   --install               install the clients into the cache folder, then stop
   --no-install            use what is installed, fetch nothing
   --keep                  leave the data directory
@@ -113,7 +114,8 @@ async function main(): Promise<number> {
 
 /** Three nodes, when a check that is wanted needs them. */
 async function nodesFor(values: { bootstrap?: string; checks?: string; 'node-command'?: string }): Promise<Nodes | undefined> {
-  if (!FAILOVER_CHECK.includes(values.checks ?? '')) return undefined
+  const text = values.checks ?? ''
+  if (!FAILOVER_CHECK.includes(text) && !text.startsWith('nodes:')) return undefined
   if (values.bootstrap === undefined) return await startNodes()
   return values['node-command'] === undefined ? undefined : foreignNodes(values.bootstrap, values['node-command'])
 }
@@ -121,7 +123,11 @@ async function nodesFor(values: { bootstrap?: string; checks?: string; 'node-com
 async function nodesSuites(nodes: Nodes, installed: Installed, wanted: (name: string) => boolean, world: World): Promise<Suite[]> {
   // Who is missing was told already.
   const clients = await groupClients(nodes.bootstrap, installed, wanted, () => {})
-  return clients.map(client => ({ client: client.name, checks: failoverChecks(client, nodes, world.topicName) }))
+  const suites: Suite[] = clients.map(client => ({ client: client.name, checks: failoverChecks(client, nodes, world.topicName) }))
+  const [version] = JAVA_VERSIONS
+  const jars = installed.jars.get(version)!
+  if (!isMissing(jars)) suites.push({ client: `java ${version}`, checks: javaNodesChecks(version, jars, nodes, world.topicName) })
+  return suites
 }
 
 function report(client: string, check: string, outcome: string): void {

@@ -105,7 +105,8 @@ export class ProducerProcess {
   toString(): string {
     const late = [...this.#lastAck].map(([key, at]) => `${key}: ${Date.now() - at} ms ago`).join(', ')
     const state = this.#ended === undefined ? `last acks by key ${late}` : `ended with code ${this.#ended}`
-    return `the producer ${state}, ${this.acks.length} acks, said: ${lastLines(this.#said, 300)}`
+    const refused = this.refusals.length === 0 ? '' : `, ${this.refusals.length} given up (${this.refusals[0]} … ${this.refusals.at(-1)})`
+    return `the producer ${state}, ${this.acks.length} acks${refused}, said: ${lastLines(this.#said, 300)}`
   }
 
   #take(saying: ProducerSaying): void {

@@ -1,5 +1,5 @@
 // kafkajs 2.2.4: eager, its own round-robin assignor, no static members. Commits after each batch.
-import { brokers, type GroupTool, load, orders, produceInTurn, say, serve } from './program.ts'
+import { brokers, fail, type GroupTool, load, orders, produceInTurn, say, serve } from './program.ts'
 
 interface KafkaJs {
   Kafka: new (o: object) => { consumer(o: object): Consumer; producer(o: object): Producer; admin(): Admin }
@@ -10,8 +10,11 @@ interface Batch {
   messages: { offset: string }[]
 }
 interface Consumer {
-  events: { GROUP_JOIN: string; REBALANCING: string }
-  on(event: string, listener: (e: { payload: { memberAssignment: Record<string, number[]> } }) => void): void
+  events: { GROUP_JOIN: string; REBALANCING: string; CRASH: string }
+  on(
+    event: string,
+    listener: (e: { payload: { memberAssignment: Record<string, number[]>; error: Error; restart: boolean } }) => void,
+  ): void
   connect(): Promise<void>
   subscribe(o: object): Promise<void>
   run(o: object): Promise<void>
@@ -50,6 +53,8 @@ async function member(): Promise<() => Promise<void>> {
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) =>
     say({ event: 'assigned', whole: true, partitions: payload.memberAssignment[topic] ?? [] }),
   )
+  // After some errors it restarts by itself, after others it stays down.
+  consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => restart || fail(error))
   await consumer.connect()
   await consumer.subscribe({ topic, fromBeginning: true })
   await consumer.run({
@@ -63,7 +68,13 @@ async function member(): Promise<() => Promise<void>> {
         resolveOffset(offset)
       }
       if (last < 0) return
-      await consumer.commitOffsets([{ topic, partition: batch.partition, offset: String(last + 1) }])
+      try {
+        await consumer.commitOffsets([{ topic, partition: batch.partition, offset: String(last + 1) }])
+      } catch (error) {
+        // It repeats a commit that found no broker with the generation of then. Thrown from here, this ends the consumer for good.
+        if ((error as { type?: string }).type !== 'ILLEGAL_GENERATION') throw error
+        return
+      }
       say({ event: 'committed', partition: batch.partition, offset: last + 1 })
     },
   })
@@ -105,7 +116,8 @@ async function tool(): Promise<GroupTool> {
 }
 
 async function producer(): Promise<() => Promise<void>> {
-  const producing = kafka.producer({ idempotent: true, maxInFlightRequests: 1, retry: { ...retry, retries: 200 } })
+  // Not idempotent: once a broker is gone, its sequence numbers are out of order for good (2.2.4, with Apache Kafka as well).
+  const producing = kafka.producer({ maxInFlightRequests: 1, retry: { ...retry, retries: 200 } })
   await producing.connect()
   const stop = produceInTurn(records => producing.send({ topic, acks: -1, messages: records.map(({ key, value }) => ({ key, value })) }))
   return async () => {

@@ -30,7 +30,7 @@ interface Admin {
 
 const { group, topic, sessionMs, instance } = orders
 const { Consumer, Producer, Admin } = load<Platformatic>('@platformatic/kafka')
-const base = { clientId: 'compat-platformatic', bootstrapBrokers: brokers, retries: 10, retryDelay: 250 }
+const base = { clientId: 'compat-platformatic', bootstrapBrokers: brokers, retries: 200, retryDelay: 250 }
 const timing = { sessionTimeout: sessionMs, rebalanceTimeout: Math.max(sessionMs, 10_000), heartbeatInterval: 500, maxWaitTime: 250 }
 
 async function member(): Promise<() => Promise<void>> {
@@ -83,14 +83,12 @@ async function tool(): Promise<GroupTool> {
 }
 
 async function producer(): Promise<() => Promise<void>> {
-  const producing = new Producer({ ...base, retries: 200, idempotent: true })
-  const stop = produceInTurn(records =>
-    producing.send({
-      messages: records.map(({ key, value }) => ({ topic, key: Buffer.from(key), value: Buffer.from(value) })),
-      acks: -1,
-      autocreateTopics: false,
-    }),
-  )
+  const producing = new Producer({ ...base, idempotent: true })
+  // One at a time: partitions that one leader had when they were sent together are sent together for ever (2.12.1), whoever leads them since.
+  const stop = produceInTurn(async records => {
+    for (const { key, value } of records)
+      await producing.send({ messages: [{ topic, key: Buffer.from(key), value: Buffer.from(value) }], acks: -1, autocreateTopics: false })
+  })
   return async () => {
     await stop()
     await producing.close()
