@@ -9,8 +9,8 @@ import type { Fields } from '../src/protocol/schema.ts'
 
 /** Of each, the newest version that the broker advertises: Produce, Fetch, ListOffsets, Metadata, ApiVersions, CreateTopics, InitProducerId. */
 const API_KEYS = [0, 1, 2, 3, 18, 19, 22]
-/** What a node of several asks the controller for before it serves. */
-const OPERATIONS = ['registerBroker', 'heartbeat', 'describeQuorum'] as const
+/** What a node of several asks the controller for before it serves, and for the first topic and the first record. */
+const OPERATIONS = ['registerBroker', 'heartbeat', 'describeQuorum', 'createTopics', 'allocateProducerIds'] as const
 
 interface Message {
   readonly name: string
