@@ -1,5 +1,5 @@
 // An embedded cluster (ottla/testing) and everything that can be done to it: real sockets, real time, and our own client.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, connect as dial } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -220,11 +220,16 @@ test('on disk: the data stay in a directory of the caller, and a later cluster g
 test('on disk for the time being: nothing is left of it', async () => {
   const before = ottlaFolders()
   {
-    await using cluster = await startCluster({ onDisk: true, nodes: 1 })
+    await using cluster = await startCluster({ onDisk: true })
     await sendTo(cluster, ['kept'])
+    await cluster.kill(1)
+    await cluster.restart(1)
+    await cluster.kill(2)
     expect(ottlaFolders().length).toBe(before.length + 1)
+    if (existsSync('/proc/self/fd')) expect(openFiles().length).toBeGreaterThan(0)
   }
   expect(ottlaFolders()).toEqual(before)
+  expect(openFiles()).toEqual([])
 })
 
 test('a copy that somebody changed is reported, with the rule, the nodes and the offset, and all is freed nevertheless', async () => {
@@ -321,6 +326,21 @@ function listen(port: number): Promise<(() => Promise<void>) & { port: number }>
       resolve(Object.assign(giveBack, { port: (server.address() as { port: number }).port }))
     })
   })
+}
+
+/** Of this process, in folders of clusters; where the system tells. */
+function openFiles(): string[] {
+  if (!existsSync('/proc/self/fd')) return []
+  const targetOf = (fd: string) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return '' // The one that listed the folder.
+    }
+  }
+  return readdirSync('/proc/self/fd')
+    .map(targetOf)
+    .filter(target => /\/ottla-[0-9a-f]{16}\//.test(target))
 }
 
 function ottlaFolders(): string[] {
