@@ -211,15 +211,16 @@ export class Checkpoints {
     await this.#writing
   }
 
-  /** The log is empty and begins before what is stored: nothing of that may be believed. Durable when it settles. */
-  async goBackTo(offset: number): Promise<void> {
+  /** The log is empty and begins elsewhere: nothing of what is stored may be believed of files to come. Durable when it settles. */
+  async reset(): Promise<void> {
     await this.#writing
     const operations = await this.#catalog.deleteProducerStates(0, Number.MAX_SAFE_INTEGER)
     this.#stored = this.#floatingState = undefined
-    this.#cleanedTo = Math.min(this.#cleanedTo, offset)
-    const empty = { closed: false, segmentBase: offset, position: 0, nextOffset: offset, maxTimestamp: -1, firstTimestamp: -1 }
-    operations.push(this.#catalog.putCheckpoint(empty), this.#catalog.putCleaned(this.#cleanedTo))
-    await this.#catalog.write(operations, { sync: true })
+    this.#cleanedTo = 0
+    const nothing = { closed: false, segmentBase: 0, position: 0, nextOffset: 0, maxTimestamp: -1, firstTimestamp: -1 }
+    operations.push(this.#catalog.putCheckpoint(nothing), this.#catalog.putCleaned(0))
+    this.#write(operations, true)
+    await this.#writing
   }
 
   #noteClean(): void {

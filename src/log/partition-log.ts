@@ -243,11 +243,12 @@ export class PartitionLog {
     if (this.#refusal !== undefined) throw new KafkaError(KAFKA_STORAGE_ERROR, `The log takes no records: ${this.#refusal.message}`)
     for (let p = 0; p < records.length; ) {
       if (p + batch.BATCH_HEADER_BYTES <= records.length && batch.leaderEpoch(records, p) > leaderEpoch) return
-      const producer = readSent(records, p, { logEndOffset: this.#logEndOffset, latestEpoch: this.epochs.latestEpoch })
+      const isEmpty = this.#segments.length === 0
+      const producer = readSent(records, p, { logEndOffset: this.#logEndOffset, latestEpoch: this.epochs.latestEpoch, isEmpty })
       const baseOffset = batch.baseOffset(records, p)
       const epoch = batch.leaderEpoch(records, p)
       if (baseOffset > this.#logEndOffset) this.#noteGap()
-      if (epoch >= 0) this.#storedEpochs.note(epoch, baseOffset)
+      if (epoch >= 0) this.#storedEpochs.note(epoch, Math.max(baseOffset, this.#logEndOffset))
       this.#push(records.subarray(p, (p += batch.batchSize(records, p))), producer, lease)
     }
   }
@@ -282,13 +283,14 @@ export class PartitionLog {
   /** The segment that takes this batch: the last one, or a new one. */
   #activeSegment(b: Buffer): Segment {
     const active = this.#segments[this.#segments.length - 1]
-    return active === undefined || mustRoll(active, b, this.#config) ? this.#roll(active) : active
+    return active === undefined || mustRoll(active, b, this.#config) ? this.#roll(active, b) : active
   }
 
-  #roll(closed: Segment | undefined): Segment {
+  /** @param b  comes first; of a log that begins within a batch it may begin before the log's end */
+  #roll(closed: Segment | undefined, b?: Buffer): Segment {
     const { segmentJitterMs } = this.#config
     const jitterMs = segmentJitterMs > 0 ? this.#world.env.random.integer(Math.min(segmentJitterMs, 2 ** 32)) : 0
-    const segment = this.#home.segment(this.#logEndOffset, jitterMs)
+    const segment = this.#home.segment(Math.min(this.#logEndOffset, b === undefined ? Infinity : batch.baseOffset(b, 0)), jitterMs)
     this.#segments.push(segment)
     if (closed !== undefined) this.#checkpoints.capture(segment, encodeProducers(this.#producers), closed)
     return segment

@@ -80,9 +80,8 @@ export async function emptyLog(log: CutLog, offset: number): Promise<void> {
     for (const gone of removed) await gone.remove()
     await home.disk.syncDirectory(home.directory)
   }
-  if (!goesBack) return
-  await checkpoints.goBackTo(offset)
-  await home.durable.setLogStartOffset(offset)
+  await checkpoints.reset()
+  if (goesBack) await home.durable.setLogStartOffset(offset)
 }
 
 async function atRest(writer: LogWriter): Promise<void> {

@@ -122,3 +122,34 @@ test('an empty log that begins behind the end of its leader begins anew there, w
     )
   }
 })
+
+test('a log that begins anew within a batch takes it, and still has it after a power cut, whatever was stored of the log before', async () => {
+  for (let crashAfterMs = 0; crashAfterMs < 12; crashAfterMs += 1) {
+    await inLab(
+      async lab => {
+        // A segment that begins where the batch does, with a checkpoint in it.
+        for (let i = 0; i < 4; i++) lab.append(['0123456789'.repeat(5)], { leaderEpoch: 1 })
+        await lab.acked()
+        await lab.reopen({ clean: false })
+        expect(lab.log.segments.at(-1)?.baseOffset).toBe(3)
+        await lab.log.startAnewAt(7)
+        const b = sent(3, 2, ...'abcdefg')
+        lab.log.appendAsFollower(b)
+        expect([lab.log.logStartOffset, lab.log.logEndOffset]).toEqual([7, 10])
+        await sleep(lab.env.clock, crashAfterMs)
+        const { flushedOffset } = lab.log
+        await lab.crash({ power: true })
+        expect(lab.verdict).not.toBe('corrupt')
+        expect(lab.log.logStartOffset).toBe(7)
+        expect(lab.log.logEndOffset).toBeGreaterThanOrEqual(flushedOffset)
+        if (lab.log.logEndOffset === 7) lab.log.appendAsFollower(sent(3, 2, ...'abcdefg'))
+        lab.log.appendAsFollower(sent(10, 2, 'h'))
+        await lab.acked()
+        expect((await lab.readAll()).map(record => record.value?.toString()).join('')).toBe('efgh')
+        expect(lab.log.epochs.entries).toEqual([{ epoch: 2, startOffset: 7 }])
+      },
+      { config: { segmentBytes: 200 } },
+      crashAfterMs,
+    )
+  }
+})

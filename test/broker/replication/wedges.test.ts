@@ -78,4 +78,19 @@ describe('a follower', () => {
       await lab.until(() => lab.state().isr.length === 2)
       expect(await lab.values(lab.replica(2))).toEqual(['0', '1', '2', '3', '4', '5', '6'])
     }))
+
+  test('that begins anew in the middle of a batch takes that batch', () =>
+    inLab({ brokers: 2, minInsyncReplicas: 1 }, async lab => {
+      await lab.createTopic([[1, 2]])
+      lab.isolate(2)
+      const leader = lab.replica(1)
+      lab.append(leader, 'a', 'b', 'c')
+      lab.append(leader, 'd', 'e', 'f')
+      await lab.until(() => lab.state().isr.length === 1)
+      await leader.log.setLogStartOffset(4)
+      lab.isolate(2, false)
+      await lab.until(() => lab.state().isr.length === 2)
+      expect(lab.replica(2).log.logStartOffset).toBe(4)
+      expect(lab.replica(2).log.logEndOffset).toBe(6)
+    }))
 })
