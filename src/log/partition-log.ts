@@ -243,8 +243,7 @@ export class PartitionLog {
     if (this.#refusal !== undefined) throw new KafkaError(KAFKA_STORAGE_ERROR, `The log takes no records: ${this.#refusal.message}`)
     for (let p = 0; p < records.length; ) {
       if (p + batch.BATCH_HEADER_BYTES <= records.length && batch.leaderEpoch(records, p) > leaderEpoch) return
-      const isEmpty = this.#segments.length === 0
-      const producer = readSent(records, p, { logEndOffset: this.#logEndOffset, latestEpoch: this.epochs.latestEpoch, isEmpty })
+      const producer = readSent(records, p, this, this.#segments.length === 0)
       const baseOffset = batch.baseOffset(records, p)
       const epoch = batch.leaderEpoch(records, p)
       if (baseOffset > this.#logEndOffset) this.#noteGap()
