@@ -101,11 +101,11 @@ interface Closable {
   close(): Promise<void>
 }
 
-/** What is open, or being opened. */
+/** What is open, and what is under way: the disk carries it out, whoever asked for it. */
 class LeftOpen {
   readonly #life: Life
   readonly #open = new Set<Closable>()
-  readonly #opening = new Set<Promise<unknown>>()
+  readonly #underWay = new Set<Promise<unknown>>()
 
   constructor(life: Life) {
     this.#life = life
@@ -116,21 +116,25 @@ class LeftOpen {
       this.#open.add(opened)
       return wrap(opened)
     })
-    const settled: Promise<unknown> = wrapped.catch(() => {}).then(() => this.#opening.delete(settled))
-    this.#opening.add(settled)
-    return this.#life.settles(wrapped)
+    return this.awaits(wrapped)
   }
 
   closes(opened: Closable): Promise<void> {
     this.#open.delete(opened)
-    const closing = opened.close()
-    const settled: Promise<unknown> = closing.catch(() => {}).then(() => this.#opening.delete(settled))
-    this.#opening.add(settled)
-    return this.#life.settles(closing)
+    return this.awaits(opened.close())
+  }
+
+  awaits<T>(outcome: Promise<T>): Promise<T> {
+    const settled: Promise<unknown> = outcome.then(
+      () => this.#underWay.delete(settled),
+      () => this.#underWay.delete(settled),
+    )
+    this.#underWay.add(settled)
+    return this.#life.settles(outcome)
   }
 
   async closed(): Promise<void> {
-    while (this.#opening.size > 0) await Promise.all(this.#opening)
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay)
     await Promise.all([...this.#open].map(each => each.close().catch(() => {})))
   }
 }
@@ -182,7 +186,7 @@ class LifeDisk implements Disk {
   }
 
   #do<T>(operation: (disk: Disk) => Promise<T>): Promise<T> {
-    return this.#life.isOver ? never() : this.#life.settles(operation(this.#base))
+    return this.#life.isOver ? never() : this.#left.awaits(operation(this.#base))
   }
 }
 
