@@ -49,24 +49,25 @@ function faultOf(b: Buffer, p: number, offset: number, log: StoredLog): string |
   return undefined
 }
 
+interface ReceivingLog {
+  readonly logEndOffset: number
+  readonly epochs: { readonly latestEpoch: number }
+}
+
 /**
  * The batch at `p` of what a leader sent, as the rules about producers see it, once it is known to be sound and to follow on the log. An empty log may
  * begin within its first batch.
  * @throws KafkaError CORRUPT_MESSAGE | OFFSET_OUT_OF_RANGE
  */
-export function readSent(
-  records: Buffer,
-  p: number,
-  log: { logEndOffset: number; latestEpoch: number; isEmpty: boolean },
-): ProducerBatch | undefined {
+export function readSent(records: Buffer, p: number, log: ReceivingLog, isEmpty: boolean): ProducerBatch | undefined {
   const fault = sentFault(records, p)
   if (fault !== undefined) throw new KafkaError(CORRUPT_MESSAGE, `The leader sent ${fault}`)
   const baseOffset = batch.baseOffset(records, p)
   const epoch = batch.leaderEpoch(records, p)
-  if (baseOffset < log.logEndOffset && !(log.isEmpty && batch.lastOffset(records, p) >= log.logEndOffset))
+  if (baseOffset < log.logEndOffset && !(isEmpty && batch.lastOffset(records, p) >= log.logEndOffset))
     throw new KafkaError(OFFSET_OUT_OF_RANGE, `The leader sent offset ${baseOffset}, the log ends at ${log.logEndOffset}`)
-  if (epoch >= 0 && epoch < log.latestEpoch)
-    throw new KafkaError(CORRUPT_MESSAGE, `The leader sent a batch of leader epoch ${epoch} after ${log.latestEpoch}`)
+  if (epoch >= 0 && epoch < log.epochs.latestEpoch)
+    throw new KafkaError(CORRUPT_MESSAGE, `The leader sent a batch of leader epoch ${epoch} after ${log.epochs.latestEpoch}`)
   try {
     return readProducerBatch(records, p)
   } catch (error) {
