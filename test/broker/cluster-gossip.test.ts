@@ -1,4 +1,4 @@
-// What gossip is good for, and that nothing counts on it. On virtual time, by a bus within the process; the last ones on real sockets, by libp2p.
+// What gossip is good for, and that nothing counts on it: on virtual time, by a bus within the process.
 import { describe, expect, test } from 'vitest'
 import type { GossipDoor } from '../../src/broker/gossiping.ts'
 import { sleep } from '../../src/env/env.ts'
