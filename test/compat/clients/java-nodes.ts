@@ -40,7 +40,8 @@ export function javaNodesChecks(version: string, jars: string, nodes: Nodes, top
   }
   const three = ['--partitions', '3', '--replication-factor', '3']
   /** Node 3 begins as the leader of its one partition. */
-  const ledByThree = (java: JavaTools, stem: string, others = ':1:2') => create(java, stem, '--replica-assignment', `3${others}`)
+  const ledByThree = (java: JavaTools, stem: string, others = ':1:2') =>
+    create(java, stem, '--replica-assignment', `3${others}`, '--config', 'min.insync.replicas=1')
   const fill = (java: JavaTools, topic: string) =>
     java.produce({ topic, codec: 'none', acks: -1, idempotent: true, records: [RECORD, RECORD, RECORD] })
   const elect = (java: JavaTools, type: string, topic: string) =>
@@ -111,8 +112,14 @@ export function javaNodesChecks(version: string, jars: string, nodes: Nodes, top
         await nodes.kill(3)
         await nodes.start(1)
         try {
-          const leaderless = async () => (await described(first, topic))[0]!.leader === 'none'
-          await eventually('nobody leads', leaderless, PATIENCE_MS)
+          let last: Described | undefined
+          const leaderless = async () => {
+            ;[last] = await described(first, topic)
+            return last!.leader === 'none'
+          }
+          await eventually('nobody leads', leaderless, PATIENCE_MS).catch((error: Error) => {
+            throw new Error(`${error.message}: ${JSON.stringify(last)}`, { cause: error })
+          })
           const refused = await elect(second, 'preferred', topic).catch((error: Error) => error.message)
           expectTrue(refused.includes('PreferredLeaderNotAvailable'), `a preferred election said ${refused}`)
           const said = await elect(second, 'unclean', topic)

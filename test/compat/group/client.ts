@@ -28,9 +28,7 @@ export interface GroupClient {
   /** Its static members leave their group when they end. */
   readonly staticsLeave?: boolean
   launch(orders: MemberOrders): Launch
-  /** Its producer is not idempotent, so a record that is sent again may stand twice. */
-  readonly mayDouble?: boolean
-  /** Produces with acks=all, and idempotently where it can, to a topic of `partitions`. */
+  /** Produces idempotently, acks=all, to a topic of `partitions`. */
   producer(topic: string, partitions: number): ProducerLaunch
   readonly tool?: Tool
   /** A console consumer as the one member of a group; from it come records alone. */

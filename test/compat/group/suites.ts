@@ -36,7 +36,7 @@ export async function groupClients(
     async kafkajs() {
       if (isMissing(npm)) return npm
       return programClient({
-        ...{ name: 'kafkajs', version: version('kafkajs'), statics: false, commitsWhatItGives: true, mayDouble: true },
+        ...{ name: 'kafkajs', version: version('kafkajs'), statics: false, commitsWhatItGives: true },
         ...{ command: node, args: [nodeProgram('kafkajs')], bootstrap, packages },
       })
     },

@@ -85,10 +85,9 @@ async function tool(): Promise<GroupTool> {
 async function producer(): Promise<() => Promise<void>> {
   const producing = new Producer({ ...base, idempotent: true })
   // One at a time: partitions that one leader had when they were sent together are sent together for ever (2.12.1), whoever leads them since.
-  const stop = produceInTurn(async records => {
-    for (const { key, value } of records)
-      await producing.send({ messages: [{ topic, key: Buffer.from(key), value: Buffer.from(value) }], acks: -1, autocreateTopics: false })
-  })
+  const stop = produceInTurn(({ key, value }) =>
+    producing.send({ messages: [{ topic, key: Buffer.from(key), value: Buffer.from(value) }], acks: -1, autocreateTopics: false }),
+  )
   return async () => {
     await stop()
     await producing.close()

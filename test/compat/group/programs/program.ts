@@ -74,23 +74,18 @@ function numbered(sequence: number): NumberedRecord {
 
 const sleep = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
 
-/** Sends what is due, waits for the answer, and so on; for clients whose order is only sure of what is sent together. Returns how to stop. */
-export function produceInTurn(send: (records: readonly NumberedRecord[]) => Promise<unknown>): () => Promise<void> {
+/** Sends one record, waits for its answer, and so on; for clients that do not keep records apart that are under way together. Returns how to stop. */
+export function produceInTurn(send: (record: NumberedRecord) => Promise<unknown>): () => Promise<void> {
   let running = true
   const begin = Date.now()
   const loop = (async () => {
-    for (let next = 0; running; ) {
-      const records: NumberedRecord[] = []
-      for (const due = (Date.now() - begin) / orders.paceMs!; next < due; next++) records.push(numbered(next))
-      if (records.length === 0) {
-        await sleep(orders.paceMs!)
-        continue
-      }
+    for (let sequence = 0; running; sequence++) {
+      await sleep(begin + sequence * orders.paceMs! - Date.now())
       try {
-        await send(records)
-        for (const { sequence } of records) say({ event: 'acked', sequence })
+        await send(numbered(sequence))
+        say({ event: 'acked', sequence })
       } catch (error) {
-        for (const { sequence } of records) say({ event: 'refused', sequence, reason: told(error) })
+        say({ event: 'refused', sequence, reason: told(error) })
       }
     }
   })()
