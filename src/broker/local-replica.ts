@@ -121,9 +121,13 @@ export class LocalReplica implements FetchSource {
     return this.#leader?.visibleBytes ?? this.#visibleBytes
   }
 
-  /** Somebody reads what comes to the end of the log. */
-  get isAwaited(): boolean {
-    return this.fetchWaits.size > 0 || this.followerWatches.size > 0
+  /** Somebody reads what comes to the end of the log; `from`: followers alone, and those that live have what is below. */
+  get isAwaited(): boolean | { readonly from: number } {
+    if (this.fetchWaits.size > 0) return true
+    if (this.followerWatches.size === 0) return false
+    let from = Number.POSITIVE_INFINITY
+    for (const { isLive, fetchOffset } of this.#leader?.followers.values() ?? []) if (isLive) from = Math.min(from, fetchOffset)
+    return { from }
   }
 
   // ------------------------------------------------------------------------------------------------------------------------------- roles

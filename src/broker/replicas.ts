@@ -371,7 +371,7 @@ export class Replicas {
         config: this.#settingsOf(topic).log,
         leaderEpoch: slot.wanted?.leaderEpoch,
         onProgress: () => slot.replica?.logProgressed(),
-        isAwaited: () => slot.replica?.isAwaited === true,
+        isAwaited: () => slot.replica?.isAwaited ?? false,
         onDamage: (damaged: PartitionLog) => this.#damaged(slot, damaged),
       }
       const { store, ruin } = this.#options

@@ -1,10 +1,11 @@
 // The newest bytes of a log, kept in memory for consumers and followers at its tail. What is evicted is read from the segment file instead.
-// One budget serves all logs of a node: the oldest chunk of any log goes first. Where nobody reads at the end nothing is kept: the memory of a request
-// is free for the next one as soon as it is written, and stays in the processor's caches.
+// One budget serves all logs of a node: the oldest chunk of any log goes first. Where nobody reads at the end nothing is kept, and where only followers
+// do, what all of them have goes with the next write: the memory of a request is free for the next one, and stays in the processor's caches.
 
 import type { Clock } from '../env/env.ts'
 import * as batch from '../protocol/batch.ts'
 import type { Lease } from '../util/buffer-pool.ts'
+import type { LogEvents } from './log-events.ts'
 import { cutWholeBatches, type LogSlice, type ReadBounds } from './walk.ts'
 import type { WrittenGroup } from './writer.ts'
 
@@ -29,6 +30,8 @@ export class HotTailBudget {
   readonly #chunkCounts = new Map<ArrayBufferLike, number>()
   #owners: HotTail[] = []
   #head = 0
+  /** Slots of chunks that their owners dropped by themselves. */
+  #staleSlots = 0
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes
@@ -38,19 +41,39 @@ export class HotTailBudget {
     return this.#bytes
   }
 
-  /** A tail that dropped chunks by itself leaves slots behind; they are no-ops, or evict its next chunk early. */
   added(owner: HotTail, { buffer }: Buffer): void {
     const count = this.#chunkCounts.get(buffer) ?? 0
     this.#chunkCounts.set(buffer, count + 1)
     this.#bytes += CHUNK_OVERHEAD_BYTES + (count === 0 ? buffer.byteLength : 0)
     this.#owners.push(owner)
-    while (this.#bytes > this.#limitBytes && this.#head < this.#owners.length) this.#owners[this.#head++]!.evictOldest()
+    while (this.#bytes > this.#limitBytes && this.#head < this.#owners.length) {
+      const oldest = this.#owners[this.#head++]!
+      if (!this.#isStale(oldest)) oldest.evictOldest()
+    }
     if (this.#head >= COMPACT_FROM && this.#head * 2 >= this.#owners.length) {
       this.#owners = this.#owners.slice(this.#head)
       this.#head = 0
     }
   }
 
+  /** The owner dropped a chunk by itself: the oldest slot it has here is that chunk's no more. */
+  dropped(owner: HotTail, chunk: Buffer): void {
+    this.removed(chunk)
+    owner.staleSlots++
+    if (++this.#staleSlots < COMPACT_FROM || this.#staleSlots * 2 < this.#owners.length - this.#head) return
+    this.#owners = this.#owners.slice(this.#head).filter(of => !this.#isStale(of))
+    this.#head = 0
+  }
+
+  /** Asked of each slot once, oldest first. */
+  #isStale(owner: HotTail): boolean {
+    if (owner.staleSlots === 0) return false
+    owner.staleSlots--
+    this.#staleSlots--
+    return true
+  }
+
+  /** Of a chunk whose slot is gone. */
   removed({ buffer }: Buffer): void {
     const left = this.#chunkCounts.get(buffer)! - 1
     if (left > 0) this.#chunkCounts.set(buffer, left)
@@ -63,8 +86,10 @@ export class HotTailBudget {
 export class HotTail {
   readonly #budget: HotTailBudget
   readonly #clock: Clock
-  readonly #isAwaited: (() => boolean) | undefined
-  /** When somebody last read up to the end. */
+  readonly #isAwaited: LogEvents['isAwaited']
+  /** Slots in the budget whose chunks this tail has dropped. */
+  staleSlots = 0
+  /** When somebody last read up to the end, followers apart. */
   #endReadAt = Number.NEGATIVE_INFINITY
   #chunks: Buffer[] = []
   /** Of the chunks' memory; held until the chunk is dropped. */
@@ -73,8 +98,7 @@ export class HotTail {
   #head = 0
   #endOffset = 0
 
-  /** @param o  isAwaited: somebody waits for the next bytes and will read them */
-  constructor(budget: HotTailBudget, o: { clock: Clock; isAwaited: (() => boolean) | undefined }) {
+  constructor(budget: HotTailBudget, o: { clock: Clock; isAwaited: LogEvents['isAwaited'] }) {
     this.#budget = budget
     this.#clock = o.clock
     this.#isAwaited = o.isAwaited
@@ -82,17 +106,24 @@ export class HotTail {
 
   /** Whether somebody will want what is written now. */
   get isWanted(): boolean {
-    return this.#isAwaited?.() === true || this.#clock.now() - this.#endReadAt < WANTED_MS
+    const awaited = this.#isAwaited?.()
+    return (awaited !== undefined && awaited !== false) || this.#wasReadLately
+  }
+
+  get #wasReadLately(): boolean {
+    return this.#clock.now() - this.#endReadAt < WANTED_MS
   }
 
   /** @param endOffset  of what may be read */
   noteRead(slice: LogSlice, endOffset: number): LogSlice {
-    if (slice.nextOffset >= endOffset) this.#endReadAt = this.#clock.now()
+    if (slice.nextOffset >= endOffset && slice.isFollowers !== true) this.#endReadAt = this.#clock.now()
     return slice
   }
 
   wrote({ chunks, leases, isKept, baseOffset, endOffset }: WrittenGroup): void {
     if (isKept) {
+      const awaited = this.#isAwaited?.()
+      if (typeof awaited === 'object' && !this.#wasReadLately) this.#dropBelow(awaited.from)
       this.pushAll(chunks, leases, baseOffset, endOffset)
     } else {
       this.clear()
@@ -152,9 +183,10 @@ export class HotTail {
       }
       if (cut.end < chunk.length) break
     }
+    const isFollowers = o.withEmpty
     const areSmall = chunks.length > 1 && sizeBytes <= chunks.length * SMALL_CHUNK_BYTES
-    if (areSmall) return { chunks: [Buffer.concat(chunks, sizeBytes)], sizeBytes, nextOffset }
-    return { chunks, sizeBytes, nextOffset, leases: this.#hold(first, nextOffset) }
+    if (areSmall) return { chunks: [Buffer.concat(chunks, sizeBytes)], sizeBytes, nextOffset, isFollowers }
+    return { chunks, sizeBytes, nextOffset, isFollowers, leases: this.#hold(first, nextOffset) }
   }
 
   /** For a reader: the memory of the chunks from this one on that begin below the offset. */
@@ -173,7 +205,7 @@ export class HotTail {
   /** Drops every chunk that reaches `offset` or beyond. */
   truncate(offset: number): void {
     while (this.#chunks.length > this.#head && this.#endOffset > offset) {
-      this.#budget.removed(this.#chunks.pop()!)
+      this.#budget.dropped(this, this.#chunks.pop()!)
       this.#endOffset = this.#baseOffsets.pop()!
       this.#leases.pop()?.release()
     }
@@ -181,7 +213,7 @@ export class HotTail {
 
   clear(): void {
     for (let i = this.#head; i < this.#chunks.length; i++) {
-      this.#budget.removed(this.#chunks[i]!)
+      this.#budget.dropped(this, this.#chunks[i]!)
       this.#leases[i]?.release()
     }
     this.#forget()
@@ -195,9 +227,22 @@ export class HotTail {
     this.#head = 0
   }
 
+  /** All that ends at or below the offset. */
+  #dropBelow(offset: number): void {
+    while (this.#head < this.#chunks.length && this.#baseOffsetAt(this.#head + 1) <= offset) {
+      this.#budget.dropped(this, this.#chunks[this.#head]!)
+      this.#dropOldest()
+    }
+  }
+
+  /** Called by the budget, which has given up the slot. */
   evictOldest(): void {
     if (this.#head === this.#chunks.length) return
     this.#budget.removed(this.#chunks[this.#head]!)
+    this.#dropOldest()
+  }
+
+  #dropOldest(): void {
     this.#chunks[this.#head] = EMPTY
     this.#leases[this.#head]?.release()
     this.#leases[this.#head++] = undefined

@@ -16,7 +16,7 @@ export interface ReadBounds {
   /** Whether offsets may be missing between batches; undefined: nobody knows. */
   readonly hasGaps?: boolean
   /**
-   * Also batches that compaction left without records. Else they are stepped over where others follow: kafkajs does not step over them, and asks for
+   * As followers read: also batches that compaction left without records. Else they are stepped over where others follow: kafkajs does not step over them, and asks for
    * them for ever.
    */
   readonly withEmpty?: boolean
@@ -32,6 +32,8 @@ export interface LogSlice {
   readonly nextOffset: number
   /** Of the memory the chunks lie in: held for the reader, who releases them when nobody looks at the chunks any more (or never does). */
   readonly leases?: readonly Lease[] | undefined
+  /** A follower read it: `withEmpty` said so. */
+  readonly isFollowers?: boolean | undefined
 }
 
 /** Stored bytes that are not what was written: nobody goes on with them. */
