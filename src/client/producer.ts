@@ -222,9 +222,11 @@ export class Producer {
         await connection.drained()
         answers = new Map(batches.map(batch => [nameOf(batch), WRITTEN]))
       } else if (encoded.size > 0) {
+        // A topic may be made anew before the answer comes: that is then about the old one's id.
+        const names = new Map(request.topicData.map(({ topicId, name }) => [topicId, name]))
         const answer = connection.request(Produce, request, { ...version, timeoutMs: requestTimeoutMs + ANSWER_MARGIN_MS })
         written = true
-        answers = this.#readAnswer(await answer)
+        answers = this.#readAnswer(await answer, names)
       }
       const results = batches.map(batch => refused.get(batch) ?? answers.get(nameOf(batch)))
       this.#step({ type: 'answered', requestId, results })
@@ -243,8 +245,8 @@ export class Producer {
     return batches.every(({ topic }) => (this.#cluster.metadata.topics.get(topic)?.topicId ?? ZERO_UUID) !== ZERO_UUID)
   }
 
-  #readAnswer(answer: ResponseOut<typeof Produce>): Map<string, BatchResult> {
-    const names = new Map([...this.#cluster.metadata.topics.values()].map(({ topicId, name }) => [topicId, name]))
+  /** @param names  of the topics of the request, by id */
+  #readAnswer(answer: ResponseOut<typeof Produce>, names: ReadonlyMap<string, string>): Map<string, BatchResult> {
     const results = new Map<string, BatchResult>()
     for (const topic of answer.responses) {
       const name = topic.name === '' ? names.get(topic.topicId) : topic.name
