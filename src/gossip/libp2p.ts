@@ -38,24 +38,29 @@ interface Peer {
   waitingSince: number
   triedAt: number
   failures: number
+  isDialled: boolean
   deafSince: number | undefined
 }
 
 export async function openLibp2p(env: Env, options: GossipNetworkOptions): Promise<GossipNetwork> {
   withPromiseResolvers()
-  const node = await createNode(options)
+  const meant: Meant = new Map()
+  const node = await createNode(options, meant)
   try {
     await node.start()
   } catch (error) {
     await node.stop()
     throw error
   }
-  return new Libp2pNetwork(env, node, options)
+  return new Libp2pNetwork(env, node, { ...options, meant })
 }
 
 type Libp2pNode = Awaited<ReturnType<typeof createNode>>
 
-async function createNode({ nodeId, clusterId, secret, host, port }: GossipNetworkOptions) {
+/** Whom a dialled address was said to be. */
+type Meant = Map<string, PeerId>
+
+async function createNode({ nodeId, clusterId, secret, host, port }: GossipNetworkOptions, meant: Meant) {
   const topic = topicOf(clusterId)
   const node = await createLibp2p({
     start: false,
@@ -76,6 +81,7 @@ async function createNode({ nodeId, clusterId, secret, host, port }: GossipNetwo
     },
     connectionGater: {
       denyDialMultiaddr: () => false,
+      denyOutboundEncryptedConnection: (peer, { remoteAddr }) => meant.get(remoteAddr.toString())?.equals(peer) !== true,
       denyInboundUpgradedConnection: (peer: PeerId) => supersede(peer),
       denyOutboundUpgradedConnection: (peer: PeerId) => supersede(peer),
     },
@@ -128,7 +134,7 @@ class Libp2pNetwork implements GossipNetwork {
   readonly port: number
   readonly #env: Env
   readonly #node: Libp2pNode
-  readonly #options: GossipNetworkOptions
+  readonly #options: GossipNetworkOptions & { readonly meant: Meant }
   readonly #topic: string
   readonly #peers = new Map<number, Peer>()
   /** First half: of this process; second half: counts the messages. */
@@ -136,7 +142,7 @@ class Libp2pNetwork implements GossipNetwork {
   #timer: Timer | undefined
   #isClosed = false
 
-  constructor(env: Env, node: Libp2pNode, options: GossipNetworkOptions) {
+  constructor(env: Env, node: Libp2pNode, options: GossipNetworkOptions & { readonly meant: Meant }) {
     this.#env = env
     this.#node = node
     this.#options = options
@@ -163,9 +169,18 @@ class Libp2pNetwork implements GossipNetwork {
     const known = this.#peers.get(nodeId)
     if (known?.address.host === host && known.address.port === port) return
     if (this.#isClosed || (known === undefined && this.#peers.size >= MAX_PEERS)) return
+    // Who is connected under this address stays: dialled by another name it would lose its connection to the attempt.
+    const there = [...this.#peers.values()].find(({ address: other }) => other.host === host && other.port === port)
+    if (there !== undefined && this.#node.getConnections(there.id).length > 0) return
     keyOf(this.#options, nodeId).then(key => {
       const id = peerIdFromPrivateKey(key)
-      const state = { waitingSince: this.#env.clock.now(), triedAt: Number.NEGATIVE_INFINITY, failures: 0, deafSince: undefined }
+      const state = {
+        waitingSince: this.#env.clock.now(),
+        triedAt: Number.NEGATIVE_INFINITY,
+        failures: 0,
+        isDialled: false,
+        deafSince: undefined,
+      }
       this.#peers.set(nodeId, { address, id, ...state })
       this.#lookAround()
     }, ignore)
@@ -193,7 +208,8 @@ class Libp2pNetwork implements GossipNetwork {
     if (this.#isClosed) return
     const now = this.#env.clock.now()
     const hearing = new Set(this.#node.services.gossip.getSubscribers(this.#topic).map(String))
-    const candidates = [...this.#peers.values()].map(peer => {
+    const undecided = [...this.#peers.values()].filter(({ isDialled }) => !isDialled)
+    const candidates = undecided.map(peer => {
       const isConnected = this.#node.getConnections(peer.id).length > 0
       if (isConnected) this.#listenTo(peer, hearing.has(peer.id.toString()), now)
       const { waitingSince, triedAt, failures } = peer
@@ -217,12 +233,16 @@ class Libp2pNetwork implements GossipNetwork {
   async #dial(peer: Peer): Promise<void> {
     peer.triedAt = this.#env.clock.now()
     peer.failures++
+    peer.isDialled = true
+    const address = multiaddr(dialAddress(peer.address))
+    this.#options.meant.set(address.toString(), peer.id)
     try {
-      const connection = await this.#node.dial(multiaddr(dialAddress(peer.address)))
-      if (!connection.remotePeer.equals(peer.id)) await connection.close()
+      await this.#node.dial(address)
     } catch {
       // It is tried again.
     }
+    peer.isDialled = false
+    this.#options.meant.delete(address.toString())
   }
 }
 

@@ -8,7 +8,8 @@ export interface GossipSubject {
   run(body: (env: Env, open: OpenGossipNetwork) => Promise<void>): Promise<void>
 }
 
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 60_000
+export const TEST_TIMEOUT_MS = 120_000
 /** Long enough for what must not come. */
 const A_WHILE_MS = 1500
 
@@ -77,7 +78,7 @@ export class GossipMesh implements AsyncDisposable {
 }
 
 export function gossipContract({ name, run }: GossipSubject): void {
-  describe(`gossip: ${name}`, () => {
+  describe(`gossip: ${name}`, { timeout: TEST_TIMEOUT_MS }, () => {
     test('everybody hears what one says, once, and the one does not', async () => {
       await run(async (env, open) => {
         await using mesh = new GossipMesh(env, open)
