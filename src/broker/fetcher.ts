@@ -8,6 +8,8 @@ import { Fetch } from '../protocol/api/01-fetch.ts'
 import {
   errorName,
   FENCED_LEADER_EPOCH,
+  FETCH_SESSION_ID_NOT_FOUND,
+  INVALID_FETCH_SESSION_EPOCH,
   KAFKA_STORAGE_ERROR,
   KafkaError,
   NONE,
@@ -291,7 +293,9 @@ export class Fetcher {
       return
     }
     if (response.errorCode !== NONE) {
-      this.#lostSession(request, errorName(response.errorCode))
+      // Another process by now, or the session ended with its connection: a new one is begun at once.
+      const isForgotten = response.errorCode === FETCH_SESSION_ID_NOT_FOUND || response.errorCode === INVALID_FETCH_SESSION_EPOCH
+      this.#lostSession(request, errorName(response.errorCode), isForgotten)
       return
     }
     this.#failures = 0
@@ -445,8 +449,8 @@ export class Fetcher {
     this.#lostSession(request, cause)
   }
 
-  /** Everything is named again, after a rest. */
-  #lostSession(_request: number, cause: string): void {
+  /** Everything is named again, after a rest. @param mayHurry  the first time there is none */
+  #lostSession(_request: number, cause: string, mayHurry = false): void {
     this.#sessionId = this.#sessionEpoch = 0
     this.#forgotten = []
     this.#changed.clear()
@@ -456,7 +460,12 @@ export class Fetcher {
       followed.isValidated = false
     }
     if (this.#underWay > 0 || this.#followed.size === 0) return
-    if (this.#failures++ === 0) this.#env.logger.log('info', 'lost a leader', { leaderId: this.leaderId, cause })
+    const isFirst = this.#failures++ === 0
+    if (isFirst) this.#env.logger.log('info', 'lost a leader', { leaderId: this.leaderId, cause })
+    if (isFirst && mayHurry) {
+      this.#sendSoon()
+      return
+    }
     this.#restTimer ??= this.#env.clock.setTimer(this.#o.settings.fetchBackoffMs, () => {
       this.#restTimer = undefined
       this.#maybeSend()

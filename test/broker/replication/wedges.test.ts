@@ -93,4 +93,20 @@ describe('a follower', () => {
       expect(lab.replica(2).log.logStartOffset).toBe(4)
       expect(lab.replica(2).log.logEndOffset).toBe(6)
     }))
+
+  test('whose session its leader forgot, being another process by now, asks anew at once', () =>
+    inLab({ brokers: 2, minInsyncReplicas: 2 }, async lab => {
+      await lab.createTopic([[1, 2]])
+      await lab.acked(lab.replica(1), lab.append(lab.replica(1), 'a'))
+      await lab.elect(2)
+      await sleep(lab.clock, 700)
+      lab.crash(1)
+      await lab.restart(1)
+      const other = lab.replica(2)
+      await lab.acked(other, lab.append(other, 'b'))
+      const leader = await lab.elect(1)
+      const from = lab.clock.now()
+      expect(await lab.acked(leader, lab.append(leader, 'c'))).toBe(NONE)
+      expect(lab.clock.now() - from).toBeLessThan(60)
+    }))
 })
