@@ -62,6 +62,14 @@ export async function runChaos(o: ChaosOptions): Promise<ChaosReport> {
   const nodes = new Nodes({ count: o.nodes, network, folder, settings: o.settings, kafka: o.kafka })
   const run = new Run(o, { folder, network, nodes })
   let clean = false
+  // Namespaces outlive the process that made them.
+  const interrupted = async () => {
+    run.killWriters()
+    await nodes.close()
+    network.close()
+    process.exit(130)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void interrupted())
   try {
     const report = await run.play()
     clean = report.failures.length === 0
