@@ -71,8 +71,9 @@ async function member(): Promise<() => Promise<void>> {
       try {
         await consumer.commitOffsets([{ topic, partition: batch.partition, offset: String(last + 1) }])
       } catch (error) {
-        // It repeats a commit that found no broker with the generation of then. Thrown from here, this ends the consumer for good.
-        if ((error as { type?: string }).type !== 'ILLEGAL_GENERATION') throw error
+        // It repeats a commit that found no broker with the member and generation of then. Thrown from here, this ends the consumer for good.
+        const { type = '' } = error as { type?: string }
+        if (!['ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID'].includes(type)) throw error
         return
       }
       say({ event: 'committed', partition: batch.partition, offset: last + 1 })
