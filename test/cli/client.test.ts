@@ -140,7 +140,7 @@ describe('produce and consume', () => {
     expect(await from('--from-beginning', '-p', '0')).toBe('0123456789')
     expect(refused(await ottla(at('consume', topic, '-e', '-o', '11')))).toMatch(/OFFSET_OUT_OF_RANGE/)
     expect(refused(await ottla(at('consume', topic, '-e', '-p', '7')))).toMatch(/partition 7/)
-  })
+  }, 90_000)
 
   test('consume follows what comes, and Ctrl-C ends it with 0', async () => {
     const topic = newTopic()
