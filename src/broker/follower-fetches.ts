@@ -25,6 +25,12 @@ import type { FollowerWatch, LocalReplica } from './local-replica.ts'
 import { ReadMemory } from './read-memory.ts'
 import type { FollowerPeer } from './replication.ts'
 
+/**
+ * An answer ends with the partition that reaches it, whatever more the follower would take: memory for answers of this size is used again there
+ * (src/util/buffer-pool.ts), and is still in the processor's caches when it is.
+ */
+const ANSWER_BYTES = 1024 * 1024
+
 /** Of Kafka's Fetch, between our own nodes. */
 export const FOLLOWER_FETCH_VERSION = 17
 
@@ -274,7 +280,8 @@ class Session {
     })
   }
 
-  async give(maxBytes: number): Promise<FollowerAnswer> {
+  async give(wishedBytes: number): Promise<FollowerAnswer> {
+    const maxBytes = Math.min(wishedBytes, ANSWER_BYTES)
     const answers = new Map<Target, PartitionAnswer>()
     const leases: Lease[] = []
     let totalBytes = 0
