@@ -136,8 +136,8 @@ export async function startKafka(tool: string, port: number, settings: readonly 
       return ids.map(pid)
     },
     dataDirectory: nodeCount === 1 ? join(folder, 'data-1') : folder,
-    // The tool's own stop kills after three seconds; what is measured next may depend on an orderly end. The last controllers alone never find one.
-    halt: async () => void (await Promise.all(ids.map(id => endProcess(pid(id), 90_000)))),
+    // The tool's own stop kills after three seconds; what is measured next may depend on an orderly end. Of several the last find nobody to give way to.
+    halt: async () => void (await Promise.all(ids.map(id => endProcess(pid(id), nodeCount === 1 ? 90_000 : 5000, nodeCount > 1)))),
     start: () => start(ids),
     haltNode: id => endProcess(pid(id), 90_000),
     startNode: id => start([id]),
@@ -145,11 +145,12 @@ export async function startKafka(tool: string, port: number, settings: readonly 
   }
 }
 
-async function endProcess(pid: number, timeoutMs: number): Promise<void> {
+async function endProcess(pid: number, timeoutMs: number, isKilledThen = false): Promise<void> {
   process.kill(pid, 'SIGTERM')
   const deadline = performance.now() + timeoutMs
   while (isRunning(pid)) {
-    if (performance.now() > deadline) throw new Error(`process ${pid} did not end within ${timeoutMs} ms`)
+    if (performance.now() > deadline && isKilledThen) process.kill(pid, 'SIGKILL')
+    else if (performance.now() > deadline) throw new Error(`process ${pid} did not end within ${timeoutMs} ms`)
     await pause(20)
   }
 }
