@@ -62,7 +62,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the hot tail keeps what was cut off',
     file: 'src/log/hot-tail.ts',
-    text: `      this.#budget.removed(this.#chunks.pop()!)
+    text: `      this.#budget.dropped(this, this.#chunks.pop()!)
       this.#endOffset = this.#baseOffsets.pop()!`,
     replacement: '      this.#endOffset = offset',
     caughtBy: 'test/log/restart.test.ts',
