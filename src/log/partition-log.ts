@@ -206,18 +206,17 @@ export class PartitionLog {
     const validated = validateBatch(b, this.#config, { now: this.#world.env.clock.wallTime(), origin: o.origin, unpacking: o.unpacking })
     if (!validated.ok) return validated
     const stored = validated.batch
-    if (stored.length > this.#config.segmentBytes) {
-      return rejected(
-        RECORD_LIST_TOO_LARGE,
-        `The record batch has ${stored.length} bytes, a segment has at most ${this.#config.segmentBytes}`,
-      )
-    }
     const baseOffset = this.#logEndOffset
     batch.setBaseOffset(stored, 0, baseOffset)
     batch.setLeaderEpoch(stored, 0, o.leaderEpoch)
     const it = readProducerBatch(stored, 0)
     const answer = it === undefined ? undefined : this.#judge(it, o.origin)
     if (answer !== undefined) return answer
+    // After duplicates: what stands in the log is told so, though segments got smaller meanwhile.
+    if (stored.length > this.#config.segmentBytes) {
+      const limit = this.#config.segmentBytes
+      return rejected(RECORD_LIST_TOO_LARGE, `The record batch has ${stored.length} bytes, a segment has at most ${limit}`)
+    }
 
     this.#storedEpochs.note(o.leaderEpoch, baseOffset)
     this.#push(stored, it, stored === b ? o.lease : undefined)
