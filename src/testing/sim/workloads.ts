@@ -103,7 +103,9 @@ async function sendOne(
   } catch (error) {
     counts.refused++
     const reason = error instanceof KafkaError ? error.codeName : String(error)
-    history.add({ type: 'refused', id, certain: error instanceof KafkaError && CERTAIN.has(error.codeName), reason })
+    // Of a producer that is not idempotent an earlier try may stand, though the last one was refused (seed 836).
+    const certain = plan.idempotent && error instanceof KafkaError && CERTAIN.has(error.codeName)
+    history.add({ type: 'refused', id, certain, reason })
   }
 }
 
